@@ -1,0 +1,73 @@
+// The one table of methods that feeds the ttrpc and the gRPC server. Neither server knows which API it serves,
+// and no handler knows which protocol called it.
+import type { AgentError } from '../errors.ts';
+
+/** Who is calling: one per connection. */
+export interface Caller {
+  /** Unique for the life of the agent; identifies the connection, e.g. `c17`. */
+  readonly id: string;
+  readonly protocol: 'ttrpc' | 'grpc';
+  /** `vsock:2:1234`, `unix`, ... for logs and events. */
+  readonly peer: string;
+}
+
+export interface CallContext {
+  readonly caller: Caller;
+  /** Aborted when the client goes away, cancels, or its deadline passes; the reason is an {@link AgentError}. */
+  readonly signal: AbortSignal;
+  /** Request metadata, lower-case keys; the last value of a repeated key. */
+  readonly metadata: ReadonlyMap<string, string>;
+}
+
+/** Turns a message to bytes and back; protobufjs static classes fit as they are. */
+export interface Codec<T> {
+  encode(message: T): { finish(): Uint8Array };
+  decode(bytes: Uint8Array): T;
+}
+
+interface MethodBase<Req, Res> {
+  /** Fully qualified service, e.g. `grpc.AgentService`. */
+  readonly service: string;
+  /** Bare method name, e.g. `CreateContainer`. */
+  readonly name: string;
+  readonly request: Codec<Req>;
+  readonly response: Codec<Res>;
+}
+
+export interface UnaryMethod<Req = unknown, Res = unknown> extends MethodBase<Req, Res> {
+  readonly kind: 'unary';
+  handle(request: Req, call: CallContext): Promise<Res> | Res;
+}
+
+/**
+ * A method with a stream on either side; offered on gRPC only (Kata's ttrpc services have none).
+ * The handler's iterable is pulled as fast as the client takes messages, so it is held back by a slow client.
+ */
+export interface StreamMethod<Req = unknown, Res = unknown> extends MethodBase<Req, Res> {
+  readonly kind: 'server-stream' | 'bidi';
+  handle(requests: AsyncIterable<Req>, call: CallContext): AsyncIterable<Res>;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a table mixes methods of every message type; each entry is checked where it is made.
+export type Method = UnaryMethod<any, any> | StreamMethod<any, any>;
+
+/** Methods by full name, `/grpc.AgentService/CreateContainer`. */
+export type MethodTable = ReadonlyMap<string, Method>;
+
+/** Builds the table; a name given twice is a programming error and throws. */
+export function methodTable(methods: Iterable<Method>): MethodTable {
+  const table = new Map<string, Method>();
+  for (const method of methods) {
+    const path = methodPath(method);
+    if (table.has(path)) throw new TypeError(`method ${path} is registered twice`);
+    table.set(path, method);
+  }
+  return table;
+}
+
+export function methodPath(method: Pick<Method, 'service' | 'name'>): string {
+  return `/${method.service}/${method.name}`;
+}
+
+/** Called once for each finished call, for the log and the metrics. */
+export type CallObserver = (call: { method: string; caller: Caller; startedAt: number; error?: AgentError }) => void;

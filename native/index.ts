@@ -1,0 +1,174 @@
+// The typed door to the addon: verbs on fds and pids that Node cannot ask for. Holds no streams, knows nothing of Berth.
+// Every failure is a Node system error: `code` ('EPERM'), `errno` (negative), `syscall`, and `path` where there is one.
+// Every fd it makes is close-on-exec.
+import { createRequire } from 'node:module';
+
+/** A vsock address (man 7 vsock). */
+export interface VsockAddress {
+  cid: number;
+  port: number;
+}
+
+/** Something being watched on the event loop; `close` is idempotent and never closes the fd given. */
+export interface Watch {
+  close(): void;
+  ref(): void;
+  unref(): void;
+}
+
+export interface SpawnSpec {
+  /** Absolute path of the program. */
+  file: string;
+  /** argv, argv[0] included. */
+  args: readonly string[];
+  /** `KEY=value` strings; the child's whole environment. */
+  env: readonly string[];
+  /** fds[i] becomes the child's fd i; -1 gives /dev/null. Nothing else is inherited. */
+  fds: readonly number[];
+  cwd?: string;
+  /** Start in a session of its own (setsid). */
+  newSession?: boolean;
+}
+
+export interface Spawned {
+  pid: number;
+  /** Caller closes it. */
+  pidfd: number;
+}
+
+/** How a child ended (man 2 waitid). Exactly one of `code` and `signal` is set. */
+export interface ChildExit {
+  pid: number;
+  code?: number;
+  signal?: number;
+  coreDumped: boolean;
+}
+
+export interface Native {
+  // --- vsock
+  /** Bound and listening, non-blocking. cid 0xffffffff is any. */
+  vsockListen(cid: number, port: number, backlog: number): number;
+  /**
+   * Accepts on a listening vsock fd. A peer whose CID is not `allowedCid` is closed before a byte is read
+   * and counted in `refused`; pass undefined to accept any. Survives EMFILE by shedding the connection.
+   */
+  vsockAccept(
+    listenFd: number,
+    allowedCid: number | undefined,
+    onConnection: (fd: number, peer: VsockAddress) => void,
+  ): Watch & { readonly refused: number };
+  /** @throws ETIMEDOUT, ECONNRESET (nobody listens), ENODEV (no such guest) */
+  vsockConnect(cid: number, port: number, timeoutMs: number): Promise<number>;
+  vsockPeer(fd: number): VsockAddress;
+  /** This machine's own CID (2 on a host). @throws ENOENT, ENODEV where there is no vsock. */
+  vsockLocalCid(): number;
+
+  // --- processes
+  /** posix_spawn with default signal dispositions and an empty mask; returns before the program runs on. @throws ENOENT, EACCES, ... of the exec itself */
+  spawn(spec: SpawnSpec): Spawned;
+  /** Reaps a child of ours when it ends (waitid P_PIDFD), then closes nothing. Calls back once. */
+  watchChild(pidfd: number, onExit: (exit: ChildExit) => void): Watch;
+  /** Calls back once when the process of the pidfd is gone, child of ours or not; does not reap. */
+  watchGone(pidfd: number, onGone: () => void): Watch;
+  pidfdOpen(pid: number): number;
+  pidfdSendSignal(pidfd: number, signal: number): void;
+
+  // --- fds
+  /** [readEnd, writeEnd], blocking unless made otherwise by its user. */
+  pipe(): [number, number];
+  /** F_SETPIPE_SZ; returns the size really set. */
+  setPipeSize(fd: number, bytes: number): number;
+  /** AF_UNIX stream pair. */
+  socketPair(): [number, number];
+  close(fd: number): void;
+  /** Calls back each time the fd turns readable (or `priority`: has POLLPRI, as cgroup event files do). Stops after `close`. */
+  watchReadable(fd: number, onReadable: () => void): Watch;
+  watchPriority(fd: number, onEvent: () => void): Watch;
+  /** One message over a connected Unix socket; up to 16 fds. @throws EAGAIN when it would block */
+  sendFds(socketFd: number, data: Uint8Array, fds: readonly number[]): number;
+  /** One recvmsg, non-blocking. data of length 0 means the peer closed. @throws EAGAIN */
+  recvFds(socketFd: number, maxBytes: number): { data: Buffer; fds: number[] };
+  /** A listening Unix stream socket at `path` (mode 0600), for crun's console socket. */
+  unixListen(path: string, backlog: number): number;
+  /** Next connection. @throws EAGAIN when there is none */
+  unixAccept(listenFd: number): number;
+
+  // --- terminals
+  /** TIOCSWINSZ (man 4 tty_ioctl). */
+  setWinsize(fd: number, rows: number, columns: number): void;
+  getWinsize(fd: number): { rows: number; columns: number };
+  /** A new pty pair. */
+  openPty(): { master: number; slave: number; path: string };
+  /** Puts a terminal into raw mode and returns a function's worth of state to restore it with (man 3 termios). */
+  makeRaw(fd: number): Buffer;
+  restoreTerminal(fd: number, state: Buffer): void;
+
+  // --- the machine; those that can hang run on a worker thread
+  mount(source: string, target: string, fstype: string, flags: number, data: string): Promise<void>;
+  umount(target: string, flags: number): Promise<void>;
+  sync(): Promise<void>;
+  setHostname(name: string): void;
+  /** man 2 settimeofday */
+  setTimeOfDay(seconds: bigint, microseconds: number): void;
+  /** man 2 reboot, the LINUX_REBOOT_CMD_ value */
+  reboot(command: number): void;
+  /**
+   * Makes a new namespace of the kind and pins it by a bind mount on the file `path` (created if absent);
+   * 'uts' gets `hostname`. Done in a short-lived child, since Node's threads can't unshare.
+   */
+  pinNamespace(kind: 'ipc' | 'uts', path: string, hostname?: string): Promise<void>;
+  /** Gives free heap pages back to the kernel (man 3 malloc_trim). */
+  mallocTrim(): void;
+}
+
+/** Flags of mount(2) and umount(2), from sys/mount.h. */
+export const MS = {
+  RDONLY: 1,
+  NOSUID: 2,
+  NODEV: 4,
+  NOEXEC: 8,
+  SYNCHRONOUS: 16,
+  REMOUNT: 32,
+  MANDLOCK: 64,
+  DIRSYNC: 128,
+  NOSYMFOLLOW: 256,
+  NOATIME: 1024,
+  NODIRATIME: 2048,
+  BIND: 4096,
+  MOVE: 8192,
+  REC: 16384,
+  SILENT: 32768,
+  UNBINDABLE: 1 << 17,
+  PRIVATE: 1 << 18,
+  SLAVE: 1 << 19,
+  SHARED: 1 << 20,
+  RELATIME: 1 << 21,
+  STRICTATIME: 1 << 24,
+  LAZYTIME: 1 << 25,
+} as const;
+export const MNT_DETACH = 2;
+export const UMOUNT_NOFOLLOW = 8;
+
+export const VMADDR_CID_ANY = 0xffffffff;
+export const VMADDR_CID_HOST = 2;
+
+let loaded: Native | undefined;
+
+/** The addon, loaded at the first call: beside the bundle in the guest, from the build folder in a checkout. */
+export function native(): Native {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Native {
+  const require = createRequire(import.meta.url);
+  const candidates = ['./berth.node', '../build/native/berth.node'];
+  for (const candidate of candidates) {
+    try {
+      return require(candidate) as Native;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error;
+    }
+  }
+  throw new Error(`the addon is not built: looked for ${candidates.join(', ')} beside ${import.meta.url}; run \`npm run build\``);
+}
