@@ -19,19 +19,22 @@ export interface CallContext {
   readonly metadata: ReadonlyMap<string, string>;
 }
 
-/** Turns a message to bytes and back; protobufjs static classes fit as they are. */
-export interface Codec<T> {
-  encode(message: T): { finish(): Uint8Array };
+/** Bytes to a message and a message to bytes; protobufjs static classes fit as they are. */
+export interface Decoder<T> {
   decode(bytes: Uint8Array): T;
 }
+export interface Encoder<T> {
+  encode(message: T): { finish(): Uint8Array };
+}
+export interface Codec<T> extends Decoder<T>, Encoder<T> {}
 
 interface MethodBase<Req, Res> {
   /** Fully qualified service, e.g. `grpc.AgentService`. */
   readonly service: string;
   /** Bare method name, e.g. `CreateContainer`. */
   readonly name: string;
-  readonly request: Codec<Req>;
-  readonly response: Codec<Res>;
+  readonly request: Decoder<Req>;
+  readonly response: Encoder<Res>;
 }
 
 export interface UnaryMethod<Req = unknown, Res = unknown> extends MethodBase<Req, Res> {

@@ -1,0 +1,211 @@
+// One container: its state, its processes, and the verbs on them. Made by create-container.ts.
+// It does not order concurrent calls: its owner does (sandbox/gate.ts).
+import { AgentError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import { type ContainerProcess, type Exit, exitStatus } from '../process/container-process.ts';
+import { handlesSignal } from '../process/signal-handling.ts';
+import { type Bundle, removeTree, writeBundleFile } from './bundle.ts';
+import type { Cgroup, ContainerStats } from './cgroup.ts';
+import type { ContainerHost } from './container-host.ts';
+import { launch } from './launch.ts';
+import type { OomWatch } from './oom.ts';
+import { removeScratchFile } from './scratch-file.ts';
+import { stringifySpec } from './spec/json.ts';
+import type { ResourcesSpec } from './spec/resources.ts';
+import type { ProcessSpec, RuntimeSpec } from './spec/types.ts';
+import { type ContainerState, checkAllowed } from './state.ts';
+import type { HeldStorages } from './storage/storage-table.ts';
+
+/** Running and unread execs of one container together. */
+const MAX_EXECS = 1024;
+/** Ended execs whose streams are kept for a late reader; older ones give up theirs first. */
+const MAX_ENDED_EXECS = 64;
+/** A SIGKILLed process is gone in no time unless it hangs in the kernel. */
+const KILL_TIMEOUT_MS = 10_000;
+/** man 7 signal */
+const SIGKILL = 9;
+const SIGTERM = 15;
+
+export interface ContainerParts {
+  id: string;
+  spec: RuntimeSpec;
+  bundle: Bundle;
+  cgroup: Cgroup;
+  init: ContainerProcess;
+  storages: HeldStorages;
+  oom: OomWatch;
+}
+
+export class Container {
+  readonly id: string;
+  readonly spec: RuntimeSpec;
+  readonly init: ContainerProcess;
+  readonly createdAt = Date.now();
+  readonly #host: ContainerHost;
+  readonly #parts: ContainerParts;
+  readonly #log: Logger;
+  readonly #execs = new Map<string, ContainerProcess>();
+  /** Exec ids between their check and their process. */
+  readonly #starting = new Set<string>();
+  #startedAt: number | undefined;
+  #paused = false;
+  #execCount = 0;
+
+  constructor(host: ContainerHost, parts: ContainerParts, log: Logger) {
+    this.id = parts.id;
+    this.spec = parts.spec;
+    this.init = parts.init;
+    this.#host = host;
+    this.#parts = parts;
+    this.#log = log;
+  }
+
+  get state(): ContainerState {
+    if (this.init.exit !== undefined) return 'stopped';
+    if (this.#paused) return 'paused';
+    return this.#startedAt === undefined ? 'created' : 'running';
+  }
+
+  get startedAt(): number | undefined {
+    return this.#startedAt;
+  }
+
+  /** The execs that can still be asked for, by id. */
+  get execs(): ReadonlyMap<string, ContainerProcess> {
+    return this.#execs;
+  }
+
+  /** The init process for `''` and for the container's own id, else the exec of that id. @throws not_found */
+  process(execId: string): ContainerProcess {
+    if (execId === '' || execId === this.id) return this.init;
+    const found = this.#execs.get(execId);
+    if (found !== undefined) return found;
+    throw new AgentError('not_found', `process not found: no exec \`${execId}\` in container \`${this.id}\``, {
+      fields: { missing: 'process', container: this.id, exec: execId },
+    });
+  }
+
+  async start(): Promise<void> {
+    checkAllowed('start', this.state, this.id);
+    await this.#host.crun.start(this.id);
+    this.#startedAt = Date.now();
+    this.#log.info('container started', { container: this.id, pid: this.init.identity.pid });
+  }
+
+  /** Starts one more process, running when this resolves. @throws already_exists, invalid_argument, failed_precondition */
+  async exec(execId: string, process: ProcessSpec): Promise<ContainerProcess> {
+    checkAllowed('exec', this.state, this.id);
+    this.#forgetFinished();
+    if (execId === this.id || this.#execs.has(execId) || this.#starting.has(execId)) {
+      throw new AgentError('already_exists', `exec_id '${execId}' already exists`, {
+        fields: { container: this.id, exec: execId },
+      });
+    }
+    if (this.#execs.size + this.#starting.size >= MAX_EXECS) {
+      throw new AgentError('resource_exhausted', `container ${this.id} has ${MAX_EXECS} execs`, {
+        fields: { limit: 'execs-per-container' },
+      });
+    }
+    this.#starting.add(execId);
+    try {
+      const started = await this.#launchExec(execId, { ...process, capabilities: process.capabilities ?? this.#capabilities() });
+      this.#execs.set(execId, started);
+      return started;
+    } finally {
+      this.#starting.delete(execId);
+    }
+  }
+
+  async #launchExec(execId: string, process: ProcessSpec): Promise<ContainerProcess> {
+    // The counter, not the exec id, names the file: ids are the client's text.
+    const file = await writeBundleFile(this.#parts.bundle, `exec-${this.#execCount++}.json`, stringifySpec(process));
+    const started = await launch(this.#host, { containerId: this.id, execId, process }, (stdio) =>
+      this.#host.crun.exec(this.id, file, stdio),
+    ).finally(() => removeScratchFile(file));
+    this.#log.debug('process started', { container: this.id, exec: execId, pid: started.identity.pid });
+    void started.exited.then((exit) => this.#logExit(started, exit));
+    return started;
+  }
+
+  /** To one process. SIGTERM to an init that has no handler becomes SIGKILL: the kernel would drop it (man 7 pid_namespaces). */
+  async signal(execId: string, signal: number): Promise<void> {
+    const target = this.process(execId);
+    const dropped = target === this.init && signal === SIGTERM && !(await handlesSignal(target.identity.pid, SIGTERM));
+    target.signal(dropped ? SIGKILL : signal);
+  }
+
+  /** Everything in the container's cgroup. An empty one is fine. */
+  async killAll(): Promise<void> {
+    this.init.signal(SIGKILL);
+    await this.#parts.cgroup.killAll();
+  }
+
+  async pause(): Promise<void> {
+    checkAllowed('pause', this.state, this.id);
+    await this.#parts.cgroup.freeze();
+    this.#paused = true;
+  }
+
+  async resume(): Promise<void> {
+    checkAllowed('resume', this.state, this.id);
+    await this.#parts.cgroup.thaw();
+    this.#paused = false;
+  }
+
+  stats(): Promise<ContainerStats> {
+    return this.#parts.cgroup.stats();
+  }
+
+  /** Changes limits at once; what `resources` leaves out stays. */
+  async update(resources: ResourcesSpec): Promise<void> {
+    checkAllowed('update', this.state, this.id);
+    const file = await writeBundleFile(this.#parts.bundle, `resources-${this.#execCount++}.json`, stringifySpec(resources));
+    await this.#host.crun.update(this.id, file).finally(() => removeScratchFile(file));
+  }
+
+  /** Kills what runs and removes every trace: crun's state, cgroup, mounts, storages, bundle, streams. May be repeated after a failure. */
+  async destroy(): Promise<void> {
+    await this.killAll();
+    await this.#initGone();
+    await this.#parts.oom.check();
+    this.#parts.oom.close();
+    await this.#host.crun.delete(this.id);
+    for (const process of [this.init, ...this.#execs.values()]) process.close();
+    await this.#host.storages.release(this.#parts.storages);
+    await removeTree(this.#host.door, this.#parts.bundle.directory);
+    this.#log.info('container removed', { container: this.id });
+  }
+
+  async #initGone(): Promise<void> {
+    const { promise: timeout, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(
+      () =>
+        reject(new AgentError('deadline_exceeded', `container ${this.id} did not die within ${KILL_TIMEOUT_MS} ms of SIGKILL`)),
+      KILL_TIMEOUT_MS,
+    );
+    await Promise.race([this.init.exited, timeout]).finally(() => clearTimeout(timer));
+  }
+
+  #capabilities(): ProcessSpec['capabilities'] {
+    const capabilities = this.spec.process?.capabilities;
+    if (capabilities === undefined)
+      throw new AgentError('internal', 'missing process capabilities', { fields: { container: this.id } });
+    return capabilities;
+  }
+
+  /** Makes room: drops execs that nobody needs, and the oldest ended ones beyond the bound. */
+  #forgetFinished(): void {
+    const ended = [...this.#execs.values()].filter((exec) => exec.exit !== undefined);
+    const surplus = ended.length - MAX_ENDED_EXECS;
+    ended.forEach((exec, index) => {
+      if (!exec.finished && index >= surplus) return;
+      exec.close();
+      this.#execs.delete(exec.identity.execId);
+    });
+  }
+
+  #logExit(process: ContainerProcess, exit: Exit): void {
+    const { execId, pid } = process.identity;
+    this.#log.debug('process exited', { container: this.id, exec: execId, pid, status: exitStatus(exit) });
+  }
+}

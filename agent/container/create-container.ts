@@ -1,0 +1,67 @@
+// Makes a container, or nothing: every step that was done is undone when a later one fails.
+import { bundleOf, mountRootfs, removeTree, writeBundleFile } from './bundle.ts';
+import { openCgroup } from './cgroup.ts';
+import { Container } from './container.ts';
+import type { ContainerHost } from './container-host.ts';
+import { launch } from './launch.ts';
+import { watchOom } from './oom.ts';
+import { stringifySpec } from './spec/json.ts';
+import { type PrepareContext, prepareSpec } from './spec/prepare.ts';
+import type { RuntimeSpec } from './spec/types.ts';
+import type { Storage } from './storage/storage.ts';
+
+export interface CreateContainerRequest {
+  /** Checked by the caller (spec/ids.ts). */
+  readonly id: string;
+  readonly spec: RuntimeSpec;
+  readonly storages: readonly Storage[];
+}
+
+/** What the sandbox adds: its namespaces, and whom to tell of an out-of-memory kill. */
+export interface SandboxView extends Omit<PrepareContext, 'containerId' | 'bundleRootfs'> {
+  onOom(containerId: string): void;
+}
+
+/** @throws invalid_argument naming the field; internal with crun's text */
+export async function createContainer(
+  host: ContainerHost,
+  request: CreateContainerRequest,
+  sandbox: SandboxView,
+): Promise<Container> {
+  const undo = new AsyncDisposableStack();
+  try {
+    return await build(host, request, sandbox, undo);
+  } catch (error) {
+    await undo.disposeAsync().catch((undoing: unknown) => {
+      host.log.error('container half made', { container: request.id, error: undoing });
+    });
+    throw error;
+  }
+}
+
+async function build(
+  host: ContainerHost,
+  { id, spec: asked, storages: wanted }: CreateContainerRequest,
+  sandbox: SandboxView,
+  undo: AsyncDisposableStack,
+): Promise<Container> {
+  const bundle = bundleOf(host.bundleDir, id);
+  const spec = prepareSpec(asked, { ...sandbox, containerId: id, bundleRootfs: bundle.rootfs });
+
+  undo.defer(() => removeTree(host.door, bundle.directory));
+  const storages = await host.storages.add(wanted, { containerId: id });
+  undo.defer(() => host.storages.release(storages));
+  await mountRootfs(host.door, bundle, asked.root.path);
+  await writeBundleFile(bundle, 'config.json', stringifySpec(spec));
+
+  undo.defer(() => host.crun.delete(id));
+  const init = await launch(host, { containerId: id, execId: id, process: spec.process }, (stdio) =>
+    host.crun.create(id, bundle.directory, stdio),
+  );
+  undo.defer(() => init.close());
+  const cgroup = openCgroup(spec.linux.cgroupsPath ?? `/${id}`);
+  const oom = await watchOom(cgroup.directory, () => sandbox.onOom(id));
+
+  host.log.info('container created', { container: id, pid: init.identity.pid });
+  return new Container(host, { id, spec, bundle, cgroup, init, storages, oom }, host.log);
+}

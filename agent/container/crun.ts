@@ -1,0 +1,135 @@
+// The command line of crun, the OCI runtime: one method a verb, errors with crun's own text.
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AgentError } from '../errors.ts';
+import { runChild } from '../process/child.ts';
+import { readScratchFile, removeScratchFile } from './scratch-file.ts';
+
+/** crun's log holds a line or two; more than this is cut. */
+const MAX_LOG_BYTES = 16 * 1024;
+/** crun finishes in milliseconds; a call that takes longer than this hangs on something in the kernel. */
+const CALL_TIMEOUT_MS = 60_000;
+/** Closed, so that crun's own complaints never mix with a container's output: they go to its log file. */
+const NO_STDIO = [-1, -1, -1] as const;
+
+export interface CrunOptions {
+  /** Absolute path of the program. */
+  file: string;
+  /** crun's state (`--root`) and our scratch files lie below it. */
+  runtimeDir: string;
+  /** Boot from an initramfs: pivot_root cannot work there. */
+  noPivot: boolean;
+}
+
+export interface CrunStart {
+  /** fds 0, 1, 2 of the container's process. */
+  fds: readonly [number, number, number];
+  consoleSocket: string | undefined;
+}
+
+export class Crun {
+  readonly #file: string;
+  readonly #root: string;
+  readonly #scratch: string;
+  readonly #noPivot: boolean;
+  #calls = 0;
+
+  constructor(options: CrunOptions) {
+    this.#file = options.file;
+    this.#root = join(options.runtimeDir, 'crun');
+    this.#scratch = join(options.runtimeDir, 'calls');
+    this.#noPivot = options.noPivot;
+  }
+
+  /** Makes the directories that the other methods use. */
+  async prepare(): Promise<void> {
+    await mkdir(this.#root, { recursive: true, mode: 0o700 });
+    await mkdir(this.#scratch, { recursive: true, mode: 0o700 });
+  }
+
+  /** Makes the container, its init process waiting for `start`. Returns that process's pid. */
+  create(id: string, bundle: string, stdio: CrunStart): Promise<number> {
+    const args = ['create', '--bundle', bundle, ...consoleArgs(stdio)];
+    if (this.#noPivot) args.push('--no-pivot');
+    return this.#withPidFile(args, [id], stdio.fds);
+  }
+
+  async start(id: string): Promise<void> {
+    await this.#run(['start', id]);
+  }
+
+  /** Starts one more process; `processJson` is a path. Returns its pid once its program runs. */
+  exec(id: string, processJson: string, stdio: CrunStart): Promise<number> {
+    return this.#withPidFile(['exec', '--detach', '--process', processJson, ...consoleArgs(stdio)], [id], stdio.fds);
+  }
+
+  /** Applies a resources file of the runtime spec (`linux.resources`). */
+  async update(id: string, resourcesJson: string): Promise<void> {
+    await this.#run(['update', '--resources', resourcesJson, id]);
+  }
+
+  /** Removes the container, killing what is left of it. A container that crun does not know is fine. */
+  async delete(id: string): Promise<void> {
+    await this.#run(['delete', '--force', id]);
+  }
+
+  async #withPidFile(args: readonly string[], rest: readonly string[], fds: readonly number[]): Promise<number> {
+    const pidFile = this.#scratchFile('pid');
+    try {
+      await this.#run([...args, '--pid-file', pidFile, ...rest], fds);
+      const pid = Number(await readFile(pidFile, 'utf8'));
+      if (!Number.isInteger(pid) || pid <= 1) throw new AgentError('internal', `crun ${args[0]} wrote no pid`);
+      return pid;
+    } finally {
+      await removeScratchFile(pidFile);
+    }
+  }
+
+  async #run(args: readonly string[], fds: readonly number[] = NO_STDIO): Promise<void> {
+    const log = this.#scratchFile('log');
+    const timeout = AbortSignal.timeout(CALL_TIMEOUT_MS);
+    try {
+      const exit = await runChild(
+        {
+          file: this.#file,
+          args: ['crun', '--root', this.#root, '--cgroup-manager', 'cgroupfs', '--log', log, '--log-format', 'json', ...args],
+          env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'],
+          fds,
+        },
+        timeout,
+      );
+      if (exit.code === 0) return;
+      if (timeout.aborted) throw new AgentError('deadline_exceeded', `crun ${args[0]} did not end within ${CALL_TIMEOUT_MS} ms`);
+      throw crunError(args[0]!, await readScratchFile(log, MAX_LOG_BYTES), exit.signal);
+    } finally {
+      await removeScratchFile(log);
+    }
+  }
+
+  #scratchFile(kind: string): string {
+    return join(this.#scratch, `${process.pid}-${this.#calls++}.${kind}`);
+  }
+}
+
+function consoleArgs({ consoleSocket }: CrunStart): string[] {
+  return consoleSocket === undefined ? [] : ['--console-socket', consoleSocket];
+}
+
+/** Turns crun's JSON log into one error; its texts (`executable file ... not found`) are what users and containerd look for. */
+function crunError(verb: string, log: string, signal: number | undefined): AgentError {
+  const messages = log
+    .split('\n')
+    .map(errorMessage)
+    .filter((message) => message !== undefined);
+  const reason = messages.join(': ') || (signal === undefined ? 'it gave no reason' : `killed by signal ${signal}`);
+  return new AgentError('internal', `crun ${verb}: ${reason}`, { fields: { verb } });
+}
+
+function errorMessage(line: string): string | undefined {
+  try {
+    const { msg, level } = JSON.parse(line) as { msg?: unknown; level?: unknown };
+    return typeof msg === 'string' && level === 'error' ? msg : undefined;
+  } catch {
+    return line.trim() === '' ? undefined : line.trim();
+  }
+}

@@ -1,0 +1,50 @@
+// From "crun makes a process" to a supervised one: streams before, exit record and identity after.
+import { AgentError } from '../errors.ts';
+import { readStartTime } from '../keeper/proc-start-time.ts';
+import { ContainerProcess } from '../process/container-process.ts';
+import { prepareStdio } from '../process/stdio.ts';
+import type { ContainerHost } from './container-host.ts';
+import type { CrunStart } from './crun.ts';
+import type { ProcessSpec } from './spec/types.ts';
+
+export interface LaunchRequest {
+  containerId: string;
+  /** The container's id for its init. */
+  execId: string;
+  process: ProcessSpec;
+}
+
+/** Runs `make` (crun create or exec) with fresh streams. On failure nothing is left open. */
+export async function launch(
+  host: ContainerHost,
+  request: LaunchRequest,
+  make: (stdio: CrunStart) => Promise<number>,
+): Promise<ContainerProcess> {
+  const { containerId, execId, process } = request;
+  const prepared = await prepareStdio({
+    terminal: process.terminal ?? false,
+    openFd: host.openFd,
+    runtimeDir: host.runtimeDir,
+    pipeSizeBytes: host.pipeSizeBytes,
+  });
+  let pid: number;
+  try {
+    pid = await make({ fds: prepared.childFds, consoleSocket: prepared.consoleSocket });
+  } catch (error) {
+    await prepared.abandon();
+    throw error;
+  }
+  // Undefined when the process is gone already; the keeper then goes by the pid and the exit's age.
+  const startTime = await readStartTime(pid);
+  const exit = host.keeper.exitOf(pid, startTime);
+  const identity = { containerId, execId, pid, startTime };
+  try {
+    return new ContainerProcess(identity, process.args ?? [], await prepared.attach(), exit);
+  } catch (error) {
+    exit.catch(() => {});
+    throw new AgentError('internal', `take over the streams of process ${pid}`, {
+      cause: error,
+      fields: { container: containerId, exec: execId },
+    });
+  }
+}

@@ -1,0 +1,127 @@
+// One process of a container (its init, or an exec) from the moment crun has made it: identity, streams, exit.
+import { native } from '../../native/index.ts';
+import { AgentError, isErrno } from '../errors.ts';
+import type { Stdio } from './stdio.ts';
+
+/** How a process ended. Exactly one of `code` and `signal` is set. */
+export interface Exit {
+  readonly code?: number;
+  readonly signal?: number;
+  readonly coreDumped: boolean;
+  /** Unix time in ms. */
+  readonly exitedAt: number;
+}
+
+/** A shell's number for an exit: the code, or 128 + the signal that killed it. */
+export function exitStatus(exit: Exit): number {
+  return exit.code ?? 128 + (exit.signal ?? 0);
+}
+
+export interface ProcessIdentity {
+  readonly containerId: string;
+  /** The init's is its container's id. */
+  readonly execId: string;
+  readonly pid: number;
+  /** Clock ticks after boot (man 5 proc_pid_stat, field 22): with the pid it names one process for ever. */
+  readonly startTime: bigint | undefined;
+}
+
+export class ContainerProcess {
+  readonly identity: ProcessIdentity;
+  readonly stdio: Stdio;
+  readonly args: readonly string[];
+  readonly startedAt = Date.now();
+  /** Resolves when the process is gone, whatever its output does; never rejects. */
+  readonly exited: Promise<Exit>;
+  #exit: Exit | undefined;
+  #pidfd: number | undefined;
+  #waited = false;
+
+  /** `exit` must resolve with the record of exactly this process; it is rejected only when the record is lost. */
+  constructor(identity: ProcessIdentity, args: readonly string[], stdio: Stdio, exit: Promise<Exit>) {
+    this.identity = identity;
+    this.args = args;
+    this.stdio = stdio;
+    this.#pidfd = openPidfd(identity.pid);
+    this.exited = exit.catch(lostExit).then((ended) => this.#onExit(ended));
+  }
+
+  /** How it ended, or undefined while it runs. */
+  get exit(): Exit | undefined {
+    return this.#exit;
+  }
+
+  /** Gone, told to someone who waited, and all its output read: nobody needs its record any more. */
+  get finished(): boolean {
+    return this.#waited && this.#exit !== undefined && this.stdio.stdout.consumed && this.stdio.stderr.consumed;
+  }
+
+  /** The exit, for each caller and however late. The signal only ends this wait. */
+  async wait(signal: AbortSignal): Promise<Exit> {
+    const exit = this.#exit ?? (await orAbort(this.exited, signal));
+    this.#waited = true;
+    return exit;
+  }
+
+  /** To this process alone. One that has ended already is not an error (kata-agent.md §3.7). */
+  signal(signal: number): void {
+    if (this.#pidfd === undefined) return;
+    try {
+      native().pidfdSendSignal(this.#pidfd, signal);
+    } catch (error) {
+      if (isErrno(error, 'ESRCH')) return;
+      if (isErrno(error, 'EINVAL')) throw new AgentError('invalid_argument', `signal ${signal} does not exist`, { cause: error });
+      throw error;
+    }
+  }
+
+  /** @throws unavailable without a terminal */
+  resize(rows: number, columns: number): void {
+    const { terminalFd } = this.stdio;
+    if (terminalFd === undefined) throw new AgentError('unavailable', 'no tty');
+    if (this.stdio.stdout.ended) return;
+    native().setWinsize(terminalFd, rows, columns);
+  }
+
+  /** Gives up its streams and fds; the exit stays known. */
+  close(): void {
+    this.stdio.close();
+    this.#closePidfd();
+  }
+
+  #onExit(exit: Exit): Exit {
+    this.#exit = exit;
+    this.#closePidfd();
+    this.stdio.processExited();
+    return exit;
+  }
+
+  #closePidfd(): void {
+    if (this.#pidfd !== undefined) native().close(this.#pidfd);
+    this.#pidfd = undefined;
+  }
+}
+
+/** undefined when the process is gone already: its exit record is on the way. */
+function openPidfd(pid: number): number | undefined {
+  try {
+    return native().pidfdOpen(pid);
+  } catch (error) {
+    if (isErrno(error, 'ESRCH')) return undefined;
+    throw error;
+  }
+}
+
+/** The keeper lost the record, which its bounds allow only under a flood: the process is gone, how is not known. */
+function lostExit(): Exit {
+  return { code: 255, coreDumped: false, exitedAt: Date.now() };
+}
+
+function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  if (signal.aborted) return Promise.reject(signal.reason);
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}

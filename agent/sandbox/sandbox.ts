@@ -1,0 +1,180 @@
+// The one sandbox of this VM: which containers exist, what they share, and its end.
+// INVARIANTS: an id is in the registry from before its container's first effect until after its last trace is gone;
+// work on one container goes through its gate, and nothing here is held across two containers.
+import { mkdir } from 'node:fs/promises';
+import { removeTree } from '../container/bundle.ts';
+import type { Container } from '../container/container.ts';
+import type { ContainerHost } from '../container/container-host.ts';
+import { type CreateContainerRequest, createContainer } from '../container/create-container.ts';
+import { checkContainerId } from '../container/spec/ids.ts';
+import type { Storage } from '../container/storage/storage.ts';
+import type { HeldStorages } from '../container/storage/storage-table.ts';
+import { AgentError } from '../errors.ts';
+import { setupDns } from '../guest/dns.ts';
+import { type KernelModule, loadKernelModules } from '../guest/modules.ts';
+import { pinSandboxNamespaces, type SandboxNamespaces } from '../guest/namespaces.ts';
+import { Gate } from './gate.ts';
+import { OomQueue } from './oom-queue.ts';
+
+/** Containers of one VM; the aim is 200 (design.md), and each costs fds. */
+const MAX_CONTAINERS = 512;
+
+export interface SandboxOptions {
+  id: string;
+  hostname: string;
+  dns: readonly string[];
+  storages: readonly Storage[];
+  kernelModules: readonly KernelModule[];
+}
+
+export interface CreateOptions extends CreateContainerRequest {
+  /** Join the pid namespace of the sandbox's first container. */
+  readonly sandboxPidns: boolean;
+}
+
+interface Entry {
+  readonly gate: Gate;
+  /** Undefined while it is being made. */
+  container: Container | undefined;
+}
+
+export class Sandbox {
+  readonly oom = new OomQueue();
+  /** Resolves when the sandbox has been destroyed: the agent is to end and the VM to power off. */
+  readonly destroyed: Promise<void>;
+  readonly #host: ContainerHost;
+  readonly #entries = new Map<string, Entry>();
+  readonly #settings = new Gate();
+  #namespaces: SandboxNamespaces | undefined;
+  #storages: HeldStorages | undefined;
+  #firstContainer: Container | undefined;
+  #id = '';
+  #destroying = false;
+  #markDestroyed: () => void;
+
+  constructor(host: ContainerHost) {
+    this.#host = host;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.destroyed = promise;
+    this.#markDestroyed = resolve;
+  }
+
+  get id(): string {
+    return this.#id;
+  }
+
+  /** Everything that exists now, made or being made. */
+  get containers(): Container[] {
+    return [...this.#entries.values()].flatMap(({ container }) => container ?? []);
+  }
+
+  /** Sets the sandbox up afresh (kata-agent.md §3.2). @throws failed_precondition while it has containers */
+  create(options: SandboxOptions): Promise<void> {
+    return this.#settings.exclusive(async () => {
+      this.#refuseWhenDestroying();
+      if (this.#entries.size > 0)
+        throw new AgentError('failed_precondition', 'the sandbox has containers', { fields: { sandbox: this.#id } });
+      if (this.#storages !== undefined) await this.#host.storages.release(this.#storages);
+      this.#storages = undefined;
+      await removeTree(this.#host.door, this.#host.bundleDir);
+      await mkdir(this.#host.bundleDir, { recursive: true, mode: 0o711 });
+      await loadKernelModules(options.kernelModules);
+      this.#namespaces = await pinSandboxNamespaces(options.hostname);
+      this.#storages = await this.#host.storages.add(options.storages, {});
+      await setupDns(options.dns);
+      if (options.id !== '') this.#id = options.id;
+      this.#host.log.info('sandbox created', { sandbox: this.#id, hostname: options.hostname });
+    });
+  }
+
+  /** @throws invalid_argument, already_exists, resource_exhausted */
+  async createContainer(options: CreateOptions): Promise<void> {
+    const { id } = options;
+    checkContainerId(id);
+    this.#refuseWhenDestroying();
+    if (this.#entries.has(id)) {
+      throw new AgentError('already_exists', `container \`${id}\` already exists`, { fields: { container: id } });
+    }
+    if (this.#entries.size >= MAX_CONTAINERS) {
+      throw new AgentError('resource_exhausted', `the sandbox has ${MAX_CONTAINERS} containers`, {
+        fields: { limit: 'containers' },
+      });
+    }
+    const entry: Entry = { gate: new Gate(), container: undefined };
+    this.#entries.set(id, entry);
+    try {
+      await entry.gate.exclusive(async () => {
+        const container = await createContainer(this.#host, options, this.#view(options.sandboxPidns));
+        entry.container = container;
+        this.#firstContainer ??= container;
+      });
+    } catch (error) {
+      this.#entries.delete(id);
+      throw error;
+    }
+  }
+
+  /** The container of the id. @throws not_found */
+  container(id: string): Container {
+    return this.#entry(id).container;
+  }
+
+  /** Runs `work` on the container beside other such work (exec), never while it starts or goes. @throws not_found */
+  share<T>(id: string, work: (container: Container) => Promise<T>): Promise<T> {
+    return this.#entry(id).gate.shared(() => work(this.container(id)));
+  }
+
+  /** Runs `work` on the container alone. @throws not_found */
+  alone<T>(id: string, work: (container: Container) => Promise<T>): Promise<T> {
+    return this.#entry(id).gate.exclusive(() => work(this.container(id)));
+  }
+
+  /** Kills and removes the container and everything it holds. @throws not_found */
+  async removeContainer(id: string): Promise<void> {
+    // Killed before its turn comes: work that hangs on a frozen or stuck process must not keep it from dying.
+    await this.container(id).killAll();
+    await this.alone(id, async (container) => {
+      await container.destroy();
+      this.#entries.delete(id);
+      if (this.#firstContainer === container) this.#firstContainer = undefined;
+    });
+  }
+
+  /** Removes every container and ends the sandbox. The first failure is thrown after all were tried. */
+  async destroy(): Promise<void> {
+    if (this.#destroying) throw new AgentError('internal', 'failed to get sandbox sender channel');
+    this.#destroying = true;
+    this.oom.close();
+    const results = await Promise.allSettled(this.containers.map(({ id }) => this.removeContainer(id)));
+    await this.#host.storages.releaseAll();
+    this.#markDestroyed();
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+  }
+
+  #entry(id: string): { gate: Gate; container: Container } {
+    const entry = this.#entries.get(id);
+    if (entry?.container !== undefined) return { gate: entry.gate, container: entry.container };
+    throw new AgentError('not_found', `container \`${id}\` not found`, { fields: { missing: 'container', container: id } });
+  }
+
+  #view(sandboxPidns: boolean) {
+    const first = this.#firstContainer?.init;
+    const pidPath = first !== undefined && first.exit === undefined ? `/proc/${first.identity.pid}/ns/pid` : undefined;
+    if (sandboxPidns && pidPath === undefined && this.#firstContainer !== undefined) {
+      throw new AgentError('internal', 'Sandbox does not have sandbox_pidns');
+    }
+    return {
+      sandbox: { ...this.#namespaces, pidPath },
+      sandboxPidns,
+      guestNetns: `/proc/${process.pid}/ns/net`,
+      onOom: (id: string) => {
+        this.#host.log.warn('out of memory', { container: id });
+        this.oom.push(id);
+      },
+    };
+  }
+
+  #refuseWhenDestroying(): void {
+    if (this.#destroying) throw new AgentError('failed_precondition', 'the sandbox is being destroyed');
+  }
+}
