@@ -20,7 +20,11 @@ export function parseMountInfo(text: string): MountEntry[] {
       const fields = line.split(' ');
       // Optional fields end at a lone dash, so what follows has no fixed column.
       const dash = fields.indexOf('-', 6);
-      return { target: unescape(fields[4] ?? ''), fstype: fields[dash + 1] ?? '', source: unescape(fields[dash + 2] ?? '') };
+      return {
+        target: unescapeOctal(fields[4] ?? ''),
+        fstype: fields[dash + 1] ?? '',
+        source: unescapeOctal(fields[dash + 2] ?? ''),
+      };
     });
 }
 
@@ -33,6 +37,6 @@ export function mountsBelow(mounts: readonly MountEntry[], directory: string): s
 }
 
 /** The kernel writes blank, tab, newline and backslash in octal. */
-function unescape(text: string): string {
+function unescapeOctal(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }
