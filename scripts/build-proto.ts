@@ -1,4 +1,4 @@
-// Generates build/proto/ from proto/: protobufjs static modules with their types.
+// Generates build/proto/ from proto/: protobufjs static modules with their types, and the descriptors for reflection.
 // Runs only when an input has changed. In the output 64-bit integers are bigint: proto/int64.ts does the conversion, and
 // a construct that this rewriting does not know stops the build.
 import { createHash } from 'node:crypto';
@@ -6,6 +6,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { main as pbjs } from 'protobufjs-cli/pbjs.js';
+import { describeProtos } from './proto-descriptors.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
 const sources = path.join(root, 'proto');
@@ -20,6 +21,11 @@ const MODULES: Readonly<Record<string, readonly string[]>> = {
   ttrpc: ['ttrpc.proto'],
 };
 
+/** What a client may ask reflection about; the envelope of ttrpc is no gRPC service. */
+const REFLECTED = Object.values(MODULES)
+  .flat()
+  .filter((file) => file !== 'ttrpc.proto');
+
 const PBJS_FLAGS =
   '-t static-module -w esm -d --alt-comment --no-verify --no-convert --no-delimited --no-typeurl --no-service --dependency protobufjs/minimal.js';
 
@@ -31,6 +37,7 @@ export async function buildProto(): Promise<{ built: boolean }> {
   await rm(output, { recursive: true, force: true });
   await mkdir(output, { recursive: true });
   for (const [name, files] of Object.entries(MODULES)) await generate(name, files);
+  await writeFile(path.join(output, 'descriptors.bin'), describeProtos(sources, REFLECTED));
   await writeFile(stamp, hash);
   return { built: true };
 }
@@ -104,7 +111,8 @@ async function hashInputs(): Promise<string> {
   const hash = createHash('sha256');
   for (const tool of ['protobufjs', 'protobufjs-cli']) hash.update(require(`${tool}/package.json`).version);
   const files = (await readdir(sources, { recursive: true })).filter((file) => /\.(proto|ts)$/.test(file)).sort();
-  for (const file of [import.meta.filename, ...files.map((file) => path.join(sources, file))]) {
+  const own = ['build-proto.ts', 'proto-descriptors.ts'].map((file) => path.join(import.meta.dirname, file));
+  for (const file of [...own, ...files.map((file) => path.join(sources, file))]) {
     hash.update(`\0${path.relative(root, file)}\0`).update(await readFile(file));
   }
   return hash.digest('hex');
