@@ -1,6 +1,7 @@
 // The typed door to the addon: verbs on fds and pids that Node cannot ask for. Holds no streams, knows nothing of Berth.
-// Every failure is a Node system error: `code` ('EPERM'), `errno` (negative), `syscall`, and `path` where there is one.
-// Every fd it makes is close-on-exec.
+// Every failure is a Node system error: `code` ('EPERM'), `errno` (negative), `syscall`, and `path` where there is one; a
+// value of the wrong kind is a TypeError (ERR_INVALID_ARG_VALUE) that names the argument. A verb that returns a promise
+// rejects and never throws. Every fd it makes is close-on-exec.
 import { createRequire } from 'node:module';
 
 /** A vsock address (man 7 vsock). */
@@ -9,7 +10,11 @@ export interface VsockAddress {
   port: number;
 }
 
-/** Something being watched on the event loop; `close` is idempotent and never closes the fd given. */
+/**
+ * Something being watched on the event loop; `close` is idempotent and never closes the fd given. It watches a duplicate:
+ * the fd may be closed at any time, but what it stands for stays open until the watch is closed too. The fd becomes
+ * non-blocking. @throws EPERM for what epoll can't wait for (regular files)
+ */
 export interface Watch {
   close(): void;
   ref(): void;
@@ -36,7 +41,7 @@ export interface Spawned {
   pidfd: number;
 }
 
-/** How a child ended (man 2 waitid). Exactly one of `code` and `signal` is set. */
+/** How a child ended (man 2 waitid). One of `code` and `signal` is set; neither, and pid -1, if somebody else reaped it. */
 export interface ChildExit {
   pid: number;
   code?: number;
@@ -50,23 +55,27 @@ export interface Native {
   vsockListen(cid: number, port: number, backlog: number): number;
   /**
    * Accepts on a listening vsock fd. A peer whose CID is not `allowedCid` is closed before a byte is read
-   * and counted in `refused`; pass undefined to accept any. Survives EMFILE by shedding the connection.
+   * and counted in `refused`; pass undefined to accept any. When there is no fd for a connection it is closed and counted
+   * in `shed`. At most 64 are accepted each time round the loop. The callback owns the fd (non-blocking).
    */
   vsockAccept(
     listenFd: number,
     allowedCid: number | undefined,
     onConnection: (fd: number, peer: VsockAddress) => void,
-  ): Watch & { readonly refused: number };
-  /** @throws ETIMEDOUT, ECONNRESET (nobody listens), ENODEV (no such guest) */
+  ): Watch & { readonly refused: number; readonly shed: number };
+  /** A connected, non-blocking fd. @throws ETIMEDOUT, ECONNRESET (nobody listens), ENODEV (no such guest) */
   vsockConnect(cid: number, port: number, timeoutMs: number): Promise<number>;
   vsockPeer(fd: number): VsockAddress;
   /** This machine's own CID (2 on a host). @throws ENOENT, ENODEV where there is no vsock. */
   vsockLocalCid(): number;
 
   // --- processes
-  /** posix_spawn with default signal dispositions and an empty mask; returns before the program runs on. @throws ENOENT, EACCES, ... of the exec itself */
+  /**
+   * posix_spawn with default signal dispositions and an empty mask; returns once the program has been exec'ed, which takes
+   * 50 µs whatever the size of this process. @throws ENOENT, EACCES, ... of the exec itself, or of `cwd` (syscall 'chdir')
+   */
   spawn(spec: SpawnSpec): Spawned;
-  /** Reaps a child of ours when it ends (waitid P_PIDFD), then closes nothing. Calls back once. */
+  /** Reaps a child of ours when it ends (waitid P_PIDFD) and calls back once; the caller closes the pidfd. @throws ECHILD */
   watchChild(pidfd: number, onExit: (exit: ChildExit) => void): Watch;
   /** Calls back once when the process of the pidfd is gone, child of ours or not; does not reap. */
   watchGone(pidfd: number, onGone: () => void): Watch;
@@ -78,15 +87,28 @@ export interface Native {
   pipe(): [number, number];
   /** F_SETPIPE_SZ; returns the size really set. */
   setPipeSize(fd: number, bytes: number): number;
-  /** AF_UNIX stream pair. */
-  socketPair(): [number, number];
+  /** AF_UNIX pair, blocking. @param type 'stream' unless told */
+  socketPair(type?: 'stream' | 'seqpacket'): [number, number];
   close(fd: number): void;
-  /** Calls back each time the fd turns readable (or `priority`: has POLLPRI, as cgroup event files do). Stops after `close`. */
+  /**
+   * Calls back while the fd is readable or at its end: read until EAGAIN, or close the watch. An fd in error (a socket
+   * that was reset) calls back once more and then no longer.
+   */
   watchReadable(fd: number, onReadable: () => void): Watch;
+  /**
+   * Calls back for each change of a file that says so by POLLPRI: cgroup event files, PSI triggers, /proc/self/mountinfo.
+   * May call back once at first; the last call comes when the file's cgroup is removed. Reads no more than its first byte.
+   */
   watchPriority(fd: number, onEvent: () => void): Watch;
-  /** One message over a connected Unix socket; up to 16 fds. @throws EAGAIN when it would block */
+  /**
+   * One message over a connected Unix socket: at least a byte, up to 16 fds. On a stream socket fewer bytes may be taken
+   * than given; the fds go with the first. @throws EAGAIN when it would block
+   */
   sendFds(socketFd: number, data: Uint8Array, fds: readonly number[]): number;
-  /** One recvmsg, non-blocking. data of length 0 means the peer closed. @throws EAGAIN */
+  /**
+   * One recvmsg of at most 1 MiB, non-blocking. data of length 0 means the peer closed. A message longer than `maxBytes`
+   * (seqpacket) or with more than 16 fds is dropped whole. @throws EAGAIN, EMSGSIZE, EMFILE (no room for its fds)
+   */
   recvFds(socketFd: number, maxBytes: number): { data: Buffer; fds: number[] };
   /** A listening Unix stream socket at `path` (mode 0600), for crun's console socket. */
   unixListen(path: string, backlog: number): number;
@@ -110,11 +132,11 @@ export interface Native {
   setHostname(name: string): void;
   /** man 2 settimeofday */
   setTimeOfDay(seconds: bigint, microseconds: number): void;
-  /** man 2 reboot, the LINUX_REBOOT_CMD_ value */
+  /** man 2 reboot, the LINUX_REBOOT_CMD_ value; does not sync. */
   reboot(command: number): void;
   /**
-   * Makes a new namespace of the kind and pins it by a bind mount on the file `path` (created if absent);
-   * 'uts' gets `hostname`. Done in a short-lived child, since Node's threads can't unshare.
+   * Makes a new namespace of the kind and pins it by a bind mount on the file `path` (created if absent, and removed
+   * again on failure); 'uts' gets `hostname`. Done by a thread that ends with it, so that no thread of Node's moves.
    */
   pinNamespace(kind: 'ipc' | 'uts', path: string, hostname?: string): Promise<void>;
   /** Gives free heap pages back to the kernel (man 3 malloc_trim). */
@@ -162,7 +184,10 @@ export function native(): Native {
 
 function load(): Native {
   const require = createRequire(import.meta.url);
-  const candidates = ['./berth.node', '../build/native/berth.node'];
+  // In the guest the code runs from main.js or from chunks/, one level down.
+  const beside = ['./berth.node', '../berth.node', '../build/native/berth.node'];
+  // BERTH_ADDON is for tests only: it names a variant of the addon (sanitizers) by its absolute path.
+  const candidates = process.env['BERTH_ADDON'] ? [process.env['BERTH_ADDON']] : beside;
   for (const candidate of candidates) {
     try {
       return require(candidate) as Native;

@@ -1,0 +1,25 @@
+// Registers the verbs. Each topic has a file of its own.
+#include <napi.h>
+
+#include "verbs.h"
+
+namespace {
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  berth::ExportVsock(env, exports);
+  berth::ExportAccept(env, exports);
+  berth::ExportConnect(env, exports);
+  berth::ExportSpawn(env, exports);
+  berth::ExportPidfd(env, exports);
+  berth::ExportFds(env, exports);
+  berth::ExportWatch(env, exports);
+  berth::ExportUnix(env, exports);
+  berth::ExportTerminal(env, exports);
+  berth::ExportMachine(env, exports);
+  berth::ExportNamespace(env, exports);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(berth, Init)

@@ -1,0 +1,40 @@
+#include "system_error.h"
+
+#include <cstring>
+
+namespace berth {
+
+Napi::Error SystemError(Napi::Env env, int error, const char* syscall, const std::string& path) {
+  const char* known = strerrorname_np(error);
+  const std::string code = known != nullptr ? known : "E" + std::to_string(error);
+  const char* text = strerrordesc_np(error);
+  std::string message = code + ": " + (text != nullptr ? text : "unknown error") + ", " + syscall;
+  if (!path.empty()) message += " '" + path + "'";
+
+  Napi::Error result = Napi::Error::New(env, message);
+  Napi::Object fields = result.Value();
+  fields.Set("errno", Napi::Number::New(env, -error));
+  fields.Set("code", Napi::String::New(env, code));
+  fields.Set("syscall", Napi::String::New(env, syscall));
+  if (!path.empty()) fields.Set("path", Napi::String::New(env, path));
+  return result;
+}
+
+Napi::Value ThrowErrno(Napi::Env env, int error, const char* syscall, const std::string& path) {
+  SystemError(env, error, syscall, path).ThrowAsJavaScriptException();
+  return env.Undefined();
+}
+
+Napi::Value RejectPending(Napi::Env env) {
+  auto deferred = Napi::Promise::Deferred::New(env);
+  deferred.Reject(env.GetAndClearPendingException().Value());
+  return deferred.Promise();
+}
+
+Napi::Value RejectErrno(Napi::Env env, int error, const char* syscall, const std::string& path) {
+  auto deferred = Napi::Promise::Deferred::New(env);
+  deferred.Reject(SystemError(env, error, syscall, path).Value());
+  return deferred.Promise();
+}
+
+}  // namespace berth
