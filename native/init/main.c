@@ -1,0 +1,109 @@
+// berth-init: PID 1 of a guest, the init of its initramfs, or the subreaper over an agent anywhere else.
+#define _GNU_SOURCE
+#include "init.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define AGENT_DIR "/usr/lib/berth"
+#define EXIT_USAGE 64 /* EX_USAGE of sysexits.h */
+
+extern char **environ;
+
+static const char usage[] =
+  "usage: berth-init [options] -- COMMAND [ARGUMENT...]\n"
+  "Runs COMMAND as the agent, restarts it when it dies, and reaps its orphans. As PID 1 it takes no arguments.\n"
+  "  --pid-file FILE      write the agent's pid there at each start\n"
+  "  --no-restart         exit with the agent's exit code (128 + n for signal n) instead\n"
+  "  --restart-limit N    give up after N deaths in a row (10); exit code 69\n"
+  "  --max-delay MS       longest pause before a restart (5000)\n"
+  "  --stable-after MS    an agent that lived so long starts a new count (30000)\n"
+  "  --stop-grace MS      from being told to stop to SIGKILL (10000)\n";
+
+static noreturn void bad_usage(const char *what, const char *which) {
+  fprintf(stderr, "berth-init: %s %s\n%s", what, which, usage);
+  exit(EXIT_USAGE);
+}
+
+static long number(const char *option, const char *text, long least) {
+  char *end = NULL;
+  long value = text == NULL ? -1 : strtol(text, &end, 10);
+  if (text == NULL || end == text || *end != '\0' || value < least || value > INT_MAX) {
+    bad_usage("a number is wanted after", option);
+  }
+  return value;
+}
+
+static void parse(int argc, char **argv, struct supervision *how) {
+  int i = 1;
+  for (; i < argc && strcmp(argv[i], "--") != 0; i++) {
+    const char *option = argv[i];
+    if (strcmp(option, "--no-restart") == 0) {
+      how->restart = false;
+      continue;
+    }
+    const char *value = argv[i + 1];
+    if (strcmp(option, "--pid-file") == 0 && value != NULL) how->pid_file = value;
+    else if (strcmp(option, "--restart-limit") == 0) how->restart_limit = (unsigned)number(option, value, 1);
+    else if (strcmp(option, "--max-delay") == 0) how->max_delay_ms = number(option, value, 0);
+    else if (strcmp(option, "--stable-after") == 0) how->stable_ms = number(option, value, 0);
+    else if (strcmp(option, "--stop-grace") == 0) how->grace_ms = number(option, value, 0);
+    else bad_usage("can't use the option", option);
+    i++;
+  }
+  if (i + 1 >= argc) bad_usage("missing", "-- COMMAND");
+  how->argv = argv + i + 1;
+  how->file = argv[i + 1];
+}
+
+static size_t env_count(char *const *env) {
+  size_t count = 0;
+  while (env[count] != NULL) count++;
+  return count;
+}
+
+static noreturn void run_pid1(struct supervision *how) {
+  static char *const argv[] = {"kata-agent", "--max-semi-space-size=1", "--max-old-space-size=64", "--v8-pool-size=1",
+                               AGENT_DIR "/main.js", NULL};
+  static char *const env[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
+                              "NODE_COMPILE_CACHE=" AGENT_DIR "/cache", "UV_THREADPOOL_SIZE=16", "UV_USE_IO_URING=0",
+                              NULL};
+  const char *stage1_started = getenv("BERTH_INIT_UPTIME_MS");
+  if (stage1_started != NULL) how->started_ms = strtoull(stage1_started, NULL, 10);
+  pid1_setup();
+  how->pid1 = true;
+  how->argv = argv;
+  how->file = AGENT_DIR "/node";
+  how->env = env;
+  how->env_count = env_count(env);
+  int code;
+  enum ending ending = supervise(how, &code);
+  power_off(ending == ENDED_RESTART);
+}
+
+int main(int argc, char **argv) {
+  struct supervision how = {
+    .started_ms = boottime_ms(),
+    .restart = true,
+    .restart_limit = 10,
+    .max_delay_ms = 5000,
+    .stable_ms = 30000,
+    .grace_ms = 10000,
+  };
+  if (getpid() == 1) {
+    if (access(STAGE1_DIR, F_OK) == 0) stage1(how.started_ms);
+    run_pid1(&how);
+  }
+  log_open();
+  parse(argc, argv, &how);
+  how.env = environ;
+  how.env_count = env_count(environ);
+  if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) log_errno("can't become a subreaper");
+  int code = 0;
+  supervise(&how, &code);
+  return code;
+}
