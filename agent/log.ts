@@ -3,6 +3,8 @@
 
 export type LogFields = Readonly<Record<string, unknown>>;
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug' | 'trace';
+/** Least level that is written; at `critical` only the line before the agent's end is. */
+export type LogThreshold = 'critical' | LogLevel;
 
 /**
  * Messages are constant lower-case phrases; values go into fields.

@@ -1,5 +1,6 @@
 // The kinds of value a setting can have, and how each is read from text and from TOML.
 // A kind answers undefined for what it can't read; who asked knows the key and makes the error.
+import type { LogThreshold } from '../log.ts';
 
 /** One kind of value. `rule` completes the sentence "the value must be ...". */
 export interface Kind<T> {
@@ -12,8 +13,6 @@ export interface Kind<T> {
 
 /** Node's longest timer, 2^31 - 1 ms (24.8 days); a longer duration is taken as this. */
 export const LONGEST_MS = 2_147_483_647;
-
-export type LogThreshold = 'critical' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
 
 const LOG_LEVELS: Readonly<Record<string, LogThreshold>> = {
   critical: 'critical',

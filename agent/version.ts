@@ -1,0 +1,8 @@
+// What this build calls itself. The bundler puts the commit in.
+
+declare const BERTH_COMMIT: string | undefined;
+
+/** Kept equal to package.json by a test. */
+export const AGENT_VERSION = '0.1.0';
+/** Commit the agent was built from. */
+export const AGENT_COMMIT: string = typeof BERTH_COMMIT === 'string' ? BERTH_COMMIT : 'unknown';
