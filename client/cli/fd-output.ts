@@ -1,0 +1,26 @@
+// Writing to stdout and stderr with real back-pressure. process.stdout writes to a pipe synchronously, so a stalled reader
+// would stop signals too; here the write waits on a thread and the event loop goes on.
+import { write } from 'node:fs';
+import { promisify } from 'node:util';
+import { isErrno } from '../../agent/errors.ts';
+
+const writeFd = promisify(write);
+
+/** How long to wait for room when someone else made the descriptor non-blocking. */
+const RETRY_MS = 5;
+
+/** @throws EPIPE when the reader has gone */
+export async function writeAll(fd: number, data: Uint8Array): Promise<void> {
+  for (let at = 0; at < data.length; ) {
+    try {
+      at += (await writeFd(fd, data, at)).bytesWritten;
+    } catch (error) {
+      if (!isErrno(error, 'EAGAIN')) throw error;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+}
+
+export function writeText(fd: number, text: string): Promise<void> {
+  return writeAll(fd, Buffer.from(text));
+}

@@ -1,0 +1,132 @@
+// `berth run`: a new container and a command in it.
+import { join } from 'node:path';
+import { AgentError } from '../../agent/errors.ts';
+import { type Container, type ContainerOptions, createContainer } from '../container.ts';
+import { exitOfSignal, exitOfStartError } from '../exit-status.ts';
+import { parseBytes, parseCpuQuota } from '../quantity.ts';
+import { parseRootfs } from '../rootfs.ts';
+import type { Arguments } from './arguments.ts';
+import { leaveDraining } from './drain.ts';
+import { reportError } from './failure.ts';
+import { writeText } from './fd-output.ts';
+import { PROCESS_OPTIONS, processOptions, readAccounts, userOption } from './process-options.ts';
+import { Session } from './session.ts';
+import { numberOf, SignalRelay } from './signal-relay.ts';
+import { openTarget, shareDirectory, type Target } from './target.ts';
+import { TARGET_OPTIONS, type Verb } from './verb.ts';
+
+const DEFAULT_ROOTFS = 'debian';
+const DEFAULT_COMMAND: readonly string[] = ['/bin/sh'];
+
+export const run: Verb = {
+  name: 'run',
+  usage: '[OPTIONS] [--] [COMMAND] [ARG...]',
+  summary: 'Runs a command in a new container.',
+  description:
+    "Its exit status becomes berth's own; 126 and 127 mean that it can't be run or is not there, 125 that berth failed.\n" +
+    'Where no VM runs, the VM named default is started first.',
+  options: {
+    ...PROCESS_OPTIONS,
+    ...TARGET_OPTIONS,
+    rm: { kind: 'flag', help: 'remove the container when it has ended' },
+    name: { kind: 'text', value: 'NAME', help: 'name of the container, which is its id (default random)' },
+    rootfs: {
+      kind: 'text',
+      value: 'ROOT',
+      help: `busybox, debian, share:DIR of a VM started with --share, or blk:/dev/vdX[:FSTYPE] (default ${DEFAULT_ROOTFS})`,
+    },
+    entrypoint: { kind: 'text', value: 'PROGRAM', help: 'program to run with COMMAND as its arguments' },
+    memory: { kind: 'text', short: 'm', value: 'BYTES', help: 'memory limit, e.g. 512m' },
+    cpus: { kind: 'text', value: 'NUMBER', help: 'CPU time limit, e.g. 1.5' },
+    'pids-limit': { kind: 'text', value: 'NUMBER', help: 'most processes and threads at a time' },
+    'read-only': { kind: 'flag', help: 'mount the root read-only' },
+    'cap-add': { kind: 'list', value: 'CAP', help: 'give a capability, or ALL' },
+    'cap-drop': { kind: 'list', value: 'CAP', help: 'take a capability, or ALL' },
+    'no-new-privileges': { kind: 'flag', help: 'no privileges from set-user-id programs' },
+  },
+  commandFollows: true,
+
+  async run(args) {
+    if (args.flag('detach') && args.flag('rm') && args.flag('interactive')) {
+      throw new AgentError('invalid_argument', '-d leaves nobody to pass stdin on: leave -i out');
+    }
+    // What can be refused without a VM is refused before one is started.
+    const wanted = { ...limitOptions(args), ...(await processOptions(args)), ...named(args) };
+    using relay = new SignalRelay();
+    await using target = await openTarget(args, { start: true, signal: relay.aborted });
+    const options = { ...wanted, ...(await rootOptions(args, target)) };
+    const container = await createContainer(target.agent.kata, options).catch((error: unknown) =>
+      reportError(error, exitOfStartError(error)),
+    );
+    if (typeof container === 'number') return container;
+    return await runContainer(container, args, relay, target);
+  },
+};
+
+function limitOptions(args: Arguments): Partial<ContainerOptions> {
+  const memory = args.text('memory');
+  const cpus = args.text('cpus');
+  const pids = args.text('pids-limit');
+  if (pids !== undefined && !/^[1-9]\d{0,9}$/.test(pids)) {
+    throw new AgentError('invalid_argument', `invalid --pids-limit '${pids}': give a number from 1`, {
+      fields: { field: 'pids-limit' },
+    });
+  }
+  return {
+    ...(memory === undefined ? {} : { memoryBytes: parseBytes(memory, '--memory') }),
+    ...(cpus === undefined ? {} : { cpuQuotaUs: parseCpuQuota(cpus) }),
+    ...(pids === undefined ? {} : { pidsLimit: Number(pids) }),
+    capAdd: args.list('cap-add'),
+    capDrop: args.list('cap-drop'),
+    noNewPrivileges: args.flag('no-new-privileges'),
+    readonlyRoot: args.flag('read-only'),
+  };
+}
+
+function named(args: Arguments): { id?: string } {
+  const id = args.text('name');
+  return id === undefined ? {} : { id };
+}
+
+async function rootOptions(args: Arguments, target: Target): Promise<Pick<ContainerOptions, 'rootfs' | 'args' | 'user'>> {
+  const rootfs = parseRootfs(shareDirectory(args.text('rootfs') ?? DEFAULT_ROOTFS, target), target.disks);
+  const entrypoint = args.text('entrypoint');
+  const command = entrypoint === undefined ? args.positionals : [entrypoint, ...args.positionals];
+  const root = rootfs.kind === 'share' && target.share !== undefined ? join(target.share, rootfs.directory) : undefined;
+  const accounts = root === undefined ? {} : await readAccounts(root);
+  return { rootfs, args: command.length === 0 ? DEFAULT_COMMAND : command, ...userOption(args, accounts) };
+}
+
+async function runContainer(container: Container, args: Arguments, relay: SignalRelay, target: Target): Promise<number> {
+  const remove = args.flag('rm');
+  const discard = () => container.remove().catch((error: unknown) => reportError(error, 0));
+  if (relay.pending !== undefined) {
+    await discard();
+    return exitOfSignal(numberOf(relay.pending));
+  }
+  let started = false;
+  const start = async () => {
+    await container.start();
+    started = true;
+  };
+  try {
+    if (!args.flag('detach')) {
+      const session = new Session(container.init, relay, {
+        interactive: args.flag('interactive'),
+        sigProxy: args.flag('sig-proxy'),
+      });
+      const status = await session.run(start);
+      if (remove) await discard();
+      return status;
+    }
+    await start();
+    if (!args.flag('interactive') && !container.init.tty) await container.init.stdin.end().catch(() => {});
+    await leaveDraining(target, container.init.address, { tty: container.init.tty, rm: remove });
+    await writeText(1, `${container.id}\n`);
+    return 0;
+  } catch (error) {
+    // One that never ran is of no use to anybody.
+    if (remove || !started) await discard();
+    return await reportError(error, started ? 125 : exitOfStartError(error));
+  }
+}

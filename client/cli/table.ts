@@ -1,0 +1,26 @@
+// Columns padded to their widest cell, as `docker ps` prints them: left-aligned unless told, three spaces apart.
+
+export interface Column {
+  title: string;
+  align?: 'left' | 'right';
+}
+
+export function renderTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
+  const cells = [columns.map(({ title }) => title), ...rows.map((row) => row.map(printable))];
+  const widths = columns.map((_, at) => Math.max(...cells.map((row) => (row[at] ?? '').length)));
+  const lines = cells.map((row) =>
+    columns
+      .map(({ align }, at) => {
+        const cell = row[at] ?? '';
+        return align === 'right' ? cell.padStart(widths[at]!) : cell.padEnd(widths[at]!);
+      })
+      .join('   ')
+      .trimEnd(),
+  );
+  return `${lines.join('\n')}\n`;
+}
+
+/** A name from a guest must not move the cursor of the host's terminal. */
+function printable(text: string): string {
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
+}
