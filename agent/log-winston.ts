@@ -1,21 +1,21 @@
-// The Logger of the agent. Lines are made here, winston carries them to where they go. winston takes its time to load, so
-// until start() lines are kept (bounded, dropped ones are counted): the agent listens first.
+// The Logger of the agent. Lines are made here and winston carries them to where they go. winston takes its time to load, so
+// it is loaded once the agent listens; until then lines go the short way to the same bounded sink.
 import type { Logger as Winston } from 'winston';
 import type { LogFields, Logger, LogThreshold } from './log.ts';
 import { formatLine, type LineOrigin } from './log-line.ts';
 import type { LineSink } from './log-sink.ts';
-
-/** Most lines that are kept until winston is there. */
-export const MAX_EARLY_LINES = 256;
 
 export interface AgentLog {
   readonly logger: Logger;
   /** The last word before the agent ends itself; written at every threshold. */
   critical(message: string, fields?: LogFields): void;
   setThreshold(threshold: LogThreshold): void;
-  /** Loads winston and hands it the lines kept so far. Call it once the agent listens; a second call does nothing. */
+  /**
+   * Loads winston and lets it carry the lines from then on. Call it once the agent listens; a second call does nothing.
+   * Never rejects: without winston lines keep going the short way.
+   */
   start(): Promise<void>;
-  /** Writes what is there, without winston if it isn't loaded, for at most `timeoutMs`; later lines are dropped. */
+  /** Waits at most `timeoutMs` until the lines are written; later lines are dropped. */
   close(timeoutMs: number): Promise<void>;
 }
 
@@ -29,26 +29,12 @@ export function createAgentLog(options: AgentLogOptions): AgentLog {
   const { origin, sink } = options;
   let threshold = RANK[options.threshold];
   let starting: Promise<void> | undefined;
-  const early: Line[] = [];
-  let earlyLost = 0;
-
-  const keep = (line: Line): void => {
-    early.push(line);
-    if (early.length <= MAX_EARLY_LINES) return;
-    early.shift();
-    earlyLost++;
-  };
-  let carry: (line: Line) => void = keep;
+  let closed = false;
+  let carry: (line: Line) => void = (line) => sink.write(line.line);
 
   const emit = (level: LogThreshold, message: string, bound: LogFields, fields: LogFields | undefined): void => {
     const all = fields ? { ...bound, ...fields } : bound;
     carry({ level, message, line: formatLine(origin, level, message, all) });
-  };
-
-  const handOver = (to: (line: Line) => void): void => {
-    carry = to;
-    if (earlyLost > 0) emit('warn', 'log lines lost', {}, { count: earlyLost, reason: 'logging had not started' });
-    for (const line of early.splice(0)) to(line);
   };
 
   const createLogger = (bound: LogFields): Logger => {
@@ -73,15 +59,17 @@ export function createAgentLog(options: AgentLogOptions): AgentLog {
       threshold = RANK[next];
     },
     start() {
-      starting ??= openWinston(sink).then((winston) => {
-        // Closed meanwhile: what was kept has been written already.
-        if (carry === keep) handOver((line) => void winston.log(line));
-      });
+      starting ??= openWinston(sink).then(
+        (winston) => {
+          if (!closed) carry = (line) => void winston.log(line);
+        },
+        (error) => emit('error', 'winston could not be loaded', {}, { error }),
+      );
       return starting;
     },
     async close(timeoutMs) {
-      if (carry === keep) handOver((line) => sink.write(line.line));
       await sink.drain(timeoutMs);
+      closed = true;
       carry = () => {};
     },
   };

@@ -1,0 +1,87 @@
+// The one direction of imports. A part may import itself and what it lists, nothing else of ours.
+// Whoever wants a new arrow adds it here, where a reviewer sees it.
+
+/** A part is a folder (ends in '/') or a file; the longest prefix that fits names the part of a path. */
+export interface Part {
+  readonly path: string;
+  readonly mayImport: readonly string[];
+  /** Importable from everywhere above without being listed, as types only. */
+  readonly mayImportTypes?: readonly string[];
+}
+
+const ERRORS_AND_LOG = ['agent/errors.ts', 'agent/log.ts'];
+const CONFIG_TYPES = ['agent/config/'];
+
+export const PARTS: readonly Part[] = [
+  { path: 'agent/errors.ts', mayImport: [] },
+  { path: 'agent/log.ts', mayImport: [] },
+  { path: 'agent/version.ts', mayImport: [] },
+  { path: 'agent/log-line.ts', mayImport: ERRORS_AND_LOG },
+  { path: 'agent/log-clock.ts', mayImport: [] },
+  { path: 'agent/log-sink.ts', mayImport: ['agent/errors.ts'] },
+  { path: 'agent/log-winston.ts', mayImport: ['agent/log.ts', 'agent/log-line.ts', 'agent/log-sink.ts'] },
+  { path: 'agent/lifecycle.ts', mayImport: ERRORS_AND_LOG },
+  // Main knows them all.
+  { path: 'agent/main.ts', mayImport: ['agent/', 'native/index.ts'] },
+
+  { path: 'agent/config/', mayImport: ERRORS_AND_LOG },
+  { path: 'agent/transport/', mayImport: [...ERRORS_AND_LOG, 'native/index.ts'], mayImportTypes: CONFIG_TYPES },
+  { path: 'agent/rpc/', mayImport: [...ERRORS_AND_LOG, 'proto/int64.ts'], mayImportTypes: CONFIG_TYPES },
+  // The core knows neither protocol nor transport, so a lower part never sees api, rpc or transport.
+  {
+    path: 'agent/api/',
+    mayImport: [
+      ...ERRORS_AND_LOG,
+      'agent/version.ts',
+      'agent/rpc/service.ts',
+      'agent/sandbox/',
+      'agent/container/',
+      'agent/process/',
+      'agent/guest/',
+    ],
+    mayImportTypes: CONFIG_TYPES,
+  },
+  {
+    path: 'agent/sandbox/',
+    mayImport: [...ERRORS_AND_LOG, 'agent/container/', 'agent/process/', 'agent/guest/', 'agent/keeper/', 'native/index.ts'],
+    mayImportTypes: CONFIG_TYPES,
+  },
+  {
+    path: 'agent/container/',
+    mayImport: [...ERRORS_AND_LOG, 'agent/process/', 'agent/guest/', 'agent/keeper/', 'native/index.ts'],
+    mayImportTypes: CONFIG_TYPES,
+  },
+  {
+    path: 'agent/guest/',
+    mayImport: [...ERRORS_AND_LOG, 'agent/process/', 'agent/keeper/', 'native/index.ts'],
+    mayImportTypes: CONFIG_TYPES,
+  },
+  { path: 'agent/process/', mayImport: [...ERRORS_AND_LOG, 'agent/keeper/', 'native/index.ts'], mayImportTypes: CONFIG_TYPES },
+  { path: 'agent/keeper/', mayImport: [...ERRORS_AND_LOG, 'native/index.ts'] },
+  { path: 'native/', mayImport: [] },
+  // Arithmetic of 64-bit fields; the generated messages call it as well.
+  { path: 'proto/', mayImport: [] },
+  // Dialling and framing are written once, so the client borrows them from the agent.
+  {
+    path: 'client/',
+    mayImport: [
+      'package.json',
+      'native/index.ts',
+      'agent/errors.ts',
+      'agent/transport/',
+      'agent/rpc/ttrpc/frame.ts',
+      'agent/rpc/ttrpc/envelope.ts',
+    ],
+  },
+  { path: 'scripts/', mayImport: ['agent/', 'client/', 'native/'] },
+  { path: 'test/', mayImport: ['agent/', 'client/', 'native/', 'scripts/', 'test/'] },
+];
+
+/** Names from outside that only some parts may import. */
+export const RESERVED_IMPORTS: ReadonlyArray<{ readonly what: RegExp; readonly only: readonly string[] }> = [
+  { what: /^#proto\//, only: ['agent/api/', 'client/', 'scripts/', 'test/'] },
+  { what: /^@grpc\//, only: ['agent/rpc/grpc/', 'client/rpc/', 'scripts/', 'test/'] },
+  { what: /^winston/, only: ['agent/log-winston.ts', 'scripts/', 'test/'] },
+  { what: /^smol-toml/, only: ['agent/config/toml.ts', 'scripts/', 'test/'] },
+  { what: /^execa/, only: ['agent/process/tool.ts', 'client/', 'scripts/', 'test/'] },
+];
