@@ -35,7 +35,8 @@ bool cmdline_value(const char *cmdline, const char *key, char *value, size_t siz
 noreturn void power_off(bool restart);
 
 // mounts.c, pid1.c, stage1.c
-void mount_early(void);
+void mount_kernel_views(void); /* /proc, /sys and /dev */
+void mount_early(void);        /* those and the rest */
 void mount_cgroup(void);
 void pid1_setup(void);
 noreturn void stage1(uint64_t started_ms);

@@ -33,6 +33,8 @@ static const struct early_mount early[] = {
   {"tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777", TMPFS_MAGIC},
 };
 
+#define KERNEL_VIEWS 3 /* the first so many are the kernel's own */
+
 /* Whether `target` is already the root of a mount of that kind: the kernel, stage 1 or a test may have made it. */
 static bool is_mounted(const char *target, long magic) {
   char above[64];
@@ -49,6 +51,10 @@ static void mount_one(const struct early_mount *m) {
   if (is_mounted(m->target, m->magic)) return;
   if (mount(m->source, m->target, m->type, m->flags, m->data) == 0) return;
   log_errno("can't mount %s on %s", m->type, m->target);
+}
+
+void mount_kernel_views(void) {
+  for (size_t i = 0; i < KERNEL_VIEWS; i++) mount_one(&early[i]);
 }
 
 void mount_early(void) {

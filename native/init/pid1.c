@@ -18,14 +18,12 @@
 
 #define NOFILE_DEFAULT 1048576u
 
-/* Every fd below 3 must be taken, or the next open() becomes somebody's stdout. */
+/* The kernel's own opening may be of an initramfs that is gone, or be missing: then the next open() would be stdout. */
 static void open_stdio(void) {
   int fd = open("/dev/console", O_RDWR | O_NOCTTY);
   if (fd < 0) fd = open("/dev/null", O_RDWR);
   if (fd < 0) return;
-  for (int i = 0; i <= 2; i++) {
-    if (fcntl(i, F_GETFD) < 0) dup2(fd, i);
-  }
+  for (int i = 0; i <= 2; i++) dup2(fd, i);
   if (fd > 2) close(fd);
 }
 

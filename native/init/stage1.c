@@ -180,13 +180,7 @@ static void switch_root(void) {
 }
 
 noreturn void stage1(uint64_t started_ms) {
-  static const char *const early[][2] = {{"devtmpfs", "/dev"}, {"proc", "/proc"}, {"sysfs", "/sys"}};
-  for (size_t i = 0; i < 3; i++) {
-    mkdir(early[i][1], 0755);
-    if (mount(early[i][0], early[i][1], early[i][0], MS_NOSUID, NULL) != 0 && errno != EBUSY) {
-      log_errno("can't mount %s", early[i][1]);
-    }
-  }
+  mount_kernel_views();
   log_open();
   struct root root;
   load_modules();
