@@ -1,0 +1,22 @@
+// From an address to a channel.
+import { type DialOptions, dial } from '../../agent/transport/dial.ts';
+import { parseEndpoint } from '../../agent/transport/endpoint.ts';
+import type { RpcChannel } from './channel.ts';
+import { GrpcClient } from './grpc-client.ts';
+import { TtrpcClient } from './ttrpc-client.ts';
+
+export type Protocol = 'ttrpc' | 'grpc';
+
+export interface ConnectOptions extends DialOptions {
+  /** Default ttrpc, the faster one. */
+  protocol?: Protocol;
+}
+
+/**
+ * Dials an agent once: `vsock://cid:port`, `hvsock://path:port` or `unix://path`.
+ * @throws {AgentError} as `dial` and `parseEndpoint` do
+ */
+export async function connect(address: string, options: ConnectOptions = {}): Promise<RpcChannel> {
+  const socket = await dial(parseEndpoint(address), options);
+  return options.protocol === 'grpc' ? new GrpcClient(socket) : new TtrpcClient(socket);
+}
