@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -68,7 +69,8 @@ class Attributes {
   explicit Attributes(bool newSession) {
     posix_spawnattr_init(&attributes_);
     sigset_t set;
-    sigfillset(&set);
+    // Not sigfillset: it leaves out glibc's own signals 32 and 33, and posix_spawn would have the child ignore those.
+    std::memset(&set, 0xff, sizeof set);
     posix_spawnattr_setsigdefault(&attributes_, &set);
     sigemptyset(&set);
     posix_spawnattr_setsigmask(&attributes_, &set);

@@ -26,8 +26,10 @@ Napi::Value ThrowErrno(Napi::Env env, int error, const char* syscall, const std:
 }
 
 Napi::Value RejectPending(Napi::Env env) {
+  // Taken first: with an exception pending no promise can be made.
+  const Napi::Error error = env.GetAndClearPendingException();
   auto deferred = Napi::Promise::Deferred::New(env);
-  deferred.Reject(env.GetAndClearPendingException().Value());
+  deferred.Reject(error.Value());
   return deferred.Promise();
 }
 

@@ -1,0 +1,105 @@
+// mount, host name, clock, power and heap. What would change this machine runs in namespaces of its own.
+import assert from 'node:assert/strict';
+import { hostname } from 'node:os';
+import { native } from '../../../native/index.ts';
+import { CAP_SYS_ADMIN, hasCapability, runNode, systemError } from './fixture.ts';
+
+describe('native machine', () => {
+  const mayMount = hasCapability(CAP_SYS_ADMIN);
+
+  it('mounts with flags and options, and unmounts', async function () {
+    if (!mayMount) return this.skip();
+    const script = `
+      const { readFileSync } = await import('node:fs');
+      const line = () => readFileSync('/proc/self/mountinfo', 'utf8').split('\\n').filter((text) => text.includes(' /mnt ')).join();
+      await addon.mount('source name', '/mnt', 'tmpfs', 1 | 2 | 4, 'size=4096k,mode=0700');
+      process.stdout.write(line() + '\\n');
+      await addon.umount('/mnt', 0);
+      process.stdout.write('left: ' + line());`;
+    const { stdout } = await runNode(script, 'unshare --mount');
+    assert.match(stdout, / \/mnt ro,nosuid,nodev,relatime - tmpfs source\\040name ro,size=4096k,mode=700/);
+    assert.match(stdout, /\nleft: $/);
+  });
+
+  it('names the target in the error of mount and umount', async () => {
+    const [mountCode, umountCode] = mayMount ? ['ENOENT', 'ENOENT'] : ['EPERM', 'EPERM'];
+    const missing = '/no/such/folder';
+    await assert.rejects(native().mount('none', missing, 'tmpfs', 0, ''), systemError(mountCode, 'mount', missing));
+    await assert.rejects(native().umount(missing, 0), systemError(umountCode, 'umount2', missing));
+  });
+
+  it('tells ENODEV for a file system the kernel does not have', async function () {
+    if (!mayMount) return this.skip();
+    await assert.rejects(native().mount('none', '/mnt', 'nosuchfs', 0, ''), systemError('ENODEV', 'mount', '/mnt'));
+  });
+
+  it('rejects, and does not throw, for arguments of the wrong kind', async () => {
+    const pending = native().mount('none', 1 as never, 'tmpfs', 0, '');
+    await assert.rejects(pending, { name: 'TypeError', message: /"target"/ });
+    await assert.rejects(native().umount('/mnt', -1), { name: 'TypeError', message: /"flags"/ });
+  });
+
+  it('works off the event loop: a sync does not hold up a timer that is due', async () => {
+    const order: string[] = [];
+    const syncs = Promise.all(Array.from({ length: 8 }, () => native().sync())).then(() => order.push('synced'));
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    order.push('turn');
+    await syncs;
+    assert.deepEqual(order, ['turn', 'synced']);
+  });
+
+  it('sets the host name of its namespace', async function () {
+    if (!mayMount) return this.skip();
+    const before = hostname();
+    const script = `
+      addon.setHostname('berth-test-name');
+      process.stdout.write((await import('node:os')).hostname());`;
+    const { stdout } = await runNode(script, 'unshare --uts');
+    assert.equal(stdout, 'berth-test-name');
+    assert.equal(hostname(), before);
+  });
+
+  it('refuses a host name that is too long or empty', () => {
+    const code = mayMount ? 'EINVAL' : 'EPERM';
+    assert.throws(() => native().setHostname('x'.repeat(65)), systemError(code, 'sethostname'));
+    assert.throws(() => native().setHostname(''), { name: 'TypeError', message: /"name"/ });
+  });
+
+  it('refuses a time that is none', () => {
+    const refused = mayMount ? 'EINVAL' : 'EPERM';
+    assert.throws(() => native().setTimeOfDay(-1n, 0), systemError(refused, 'settimeofday'));
+    assert.throws(() => native().setTimeOfDay(0n, 1_000_000), { name: 'TypeError', message: /"microseconds"/ });
+    assert.throws(() => native().setTimeOfDay(2n ** 63n, 0), { name: 'TypeError', message: /"seconds"/ });
+    assert.throws(() => native().setTimeOfDay(1 as never, 0), { name: 'TypeError', message: /"seconds"/ });
+  });
+
+  it('reboots the machine it is PID 1 of, and only that', async function () {
+    if (!mayMount) return this.skip();
+    // In a pid namespace of its own reboot(2) ends that namespace, with SIGHUP for a restart.
+    const script = `if (process.pid !== 1) process.exit(3); addon.reboot(0x01234567); setTimeout(() => process.exit(4), 5000);`;
+    const { exit, stdout } = await runNode(script, 'exec unshare --pid --fork');
+    assert.deepEqual([exit.signal ?? (exit.code ?? 0) - 128, stdout], [1, '']);
+  });
+
+  it('throws EINVAL for a reboot command that is none', () => {
+    assert.throws(() => native().reboot(1), systemError(mayMount ? 'EINVAL' : 'EPERM', 'reboot'));
+  });
+
+  it('gives free heap back to the kernel', async () => {
+    const script = `
+      const { readFileSync } = await import('node:fs');
+      const heapMiB = () => Number(/^RssAnon:\\s+(\\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))[1]) / 1024;
+      const start = heapMiB();
+      // Pieces too small for mmap, one kept in sixteen: no end of the heap is free, only holes in it.
+      let pieces = Array.from({ length: 8192 }, () => Buffer.alloc(16_384, 1));
+      const full = heapMiB();
+      pieces = pieces.filter((_, at) => at % 16 === 0);
+      for (let i = 0; i < 3; i++) { gc(); await new Promise((resolve) => setTimeout(resolve, 20)); }
+      const freed = heapMiB();
+      addon.mallocTrim();
+      process.stdout.write(JSON.stringify({ grown: full - start, freed: freed - start, trimmed: heapMiB() - start }));`;
+    const { stdout } = await runNode(script, '', { NODE_OPTIONS: '--expose-gc' });
+    const { grown, freed, trimmed } = JSON.parse(stdout) as Record<'grown' | 'freed' | 'trimmed', number>;
+    assert.ok(grown > 100 && freed - trimmed > 20, stdout);
+  });
+});
