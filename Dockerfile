@@ -1,0 +1,47 @@
+# What a machine boots from: the kernels and a busybox tree (stage kit), a small Debian for containers (stage
+# container) and, last, the guest's own root (stage guest). `npm run build` runs it with Docker or buildah, then
+# packs the three trees; build/guest has to hold the agent, the addon, berth-init and node by then.
+
+FROM debian:trixie-slim AS debian
+ARG DEBIAN_MIRROR=http://deb.debian.org/debian
+ARG SECURITY_MIRROR=http://deb.debian.org/debian-security
+# Lines of apt.conf the building machine's own apt needs (a proxy, say).
+ARG APT_CONF=""
+ENV DEBIAN_FRONTEND=noninteractive
+COPY rootfs/preferences /etc/apt/preferences.d/berth
+RUN rm -rf /etc/apt/sources.list.d/* \
+ && printf '%s\n' "$APT_CONF" 'Acquire::Languages "none";' > /etc/apt/apt.conf.d/berth \
+ && printf 'deb %s\n' "$DEBIAN_MIRROR trixie main" "$DEBIAN_MIRROR trixie-updates main" \
+      "$SECURITY_MIRROR trixie-security main" "$DEBIAN_MIRROR sid main" > /etc/apt/sources.list \
+ && apt-get -q update
+
+FROM debian AS kernels
+RUN apt-get -qy install --no-install-recommends kmod xz-utils zstd
+COPY rootfs/kernels.sh /kernels.sh
+# The guest's kernel, and what its initramfs loads before the root file system is there.
+RUN sh /kernels.sh linux-image-cloud-amd64 /out/guest --tree virtio_pci virtio_mmio virtio_blk erofs \
+      vmw_vsock_virtio_transport overlay virtiofs virtio_console virtio_net virtio_rng loop ext4
+# The emulated host's kernel: the cloud kernel has no 9p.
+RUN sh /kernels.sh linux-image-amd64 /out/host kvm-amd vhost_vsock vsock_loopback virtio_pci 9pnet_virtio 9p
+
+FROM debian AS busybox
+COPY rootfs/busybox.sh /busybox.sh
+RUN sh /busybox.sh /out
+
+FROM scratch AS kit
+COPY --from=kernels /out /
+COPY --from=busybox /out /busybox
+
+FROM debian:trixie-slim AS container
+COPY rootfs/prune.sh /prune.sh
+RUN sh /prune.sh container
+
+FROM debian AS guest
+RUN apt-get -qy install --no-install-recommends crun e2fsprogs iproute2 iptables kmod libstdc++6 util-linux
+COPY rootfs/prune.sh /prune.sh
+RUN sh /prune.sh guest
+COPY --from=kernels /out/guest/lib/modules /usr/lib/modules
+COPY build/guest /usr/lib/berth
+RUN ln -s ../lib/berth/berth-init /usr/sbin/init \
+ && ln -sf ../proc/mounts /etc/mtab && : > /etc/resolv.conf && : > /etc/machine-id \
+ && NODE_COMPILE_CACHE=/usr/lib/berth/cache /usr/lib/berth/node --random-seed=1 /usr/lib/berth/main.js --warm-up

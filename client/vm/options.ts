@@ -1,0 +1,137 @@
+// What a caller may ask of a guest, and the checked form of it that the launcher works from.
+import { existsSync } from 'node:fs';
+import { isAbsolute, join, resolve } from 'node:path';
+import { AgentError } from '../../agent/errors.ts';
+import type { Accel, Way } from './machine.ts';
+
+/** A raw image that the guest sees as a virtio-blk disk. */
+export interface Disk {
+  path: string;
+  readonly?: boolean;
+  /** Shown in the guest as /sys/block/vdX/serial; at most 20 bytes (virtio specification 5.2.6.1). */
+  serial?: string;
+}
+
+/** A host directory that the guest can mount with `mount -t virtiofs TAG DIR`. */
+export interface Share {
+  dir: string;
+  /** At most 36 bytes (virtio specification 5.11.4). */
+  tag: string;
+}
+
+/** The files a guest is booted from; the defaults are what the image build leaves in build/image. */
+export interface ImageFiles {
+  kernel: string;
+  initrd: string;
+  /** The EROFS root; the first disk. Absent when the initrd carries the root itself. */
+  root?: string;
+}
+
+export interface BootOptions {
+  /** Shown by `berth vm ls` and in messages. Default `vm-CID`. */
+  name?: string;
+  /** MiB. Default 512. */
+  memory?: number;
+  cpus?: number;
+  disks?: readonly Disk[];
+  shares?: readonly Share[];
+  /** Added to the kernel command line, which must not exceed 2047 bytes in all (x86's COMMAND_LINE_SIZE). */
+  cmdline?: readonly string[];
+  /** `disk`: EROFS root on virtio-blk. `initrd`: no disk at all. Default `disk`. */
+  image?: 'disk' | 'initrd' | ImageFiles;
+  /** `microvm` boots 2.5 times as fast; `q35` has PCI and hot-plug. Default `microvm`. */
+  machine?: 'microvm' | 'q35';
+  way?: Way;
+  accel?: Accel;
+  /** Where the console goes. Default: a file of the run directory, gone when the guest has stopped. */
+  consoleLog?: string;
+  /** From the call to the agent listening, ms. Default 180 000: emulation on a busy machine. */
+  timeoutMs?: number;
+  /** A KVM guest that has printed nothing after this long does not run, ms. Default 8 000. */
+  silenceMs?: number;
+  /** `listening`: until the agent says so. `console`: until the guest prints its first line. Default `listening`. */
+  waitFor?: 'listening' | 'console';
+  /** Each console line, without its line end. */
+  onLine?: (line: string) => void;
+  /** Each line of the agent's own log, parsed. */
+  onLog?: (record: Record<string, unknown>) => void;
+  /** What the launcher is doing, for people. */
+  onProgress?: (message: string) => void;
+}
+
+export interface ResolvedOptions {
+  memory: number;
+  cpus: number;
+  disks: readonly Disk[];
+  shares: readonly Share[];
+  cmdline: readonly string[];
+  files: ImageFiles;
+  machine: 'microvm' | 'q35';
+  timeoutMs: number;
+  silenceMs: number;
+  waitFor: 'listening' | 'console';
+}
+
+/** The checkout (or installed package) this file belongs to. */
+export const projectRoot = resolve(import.meta.dirname, '../..');
+
+/** @throws AgentError invalid_argument that names the field; not_found for a missing file */
+export function resolveOptions(options: BootOptions): ResolvedOptions {
+  const { memory = 512, cpus = 1, disks = [], shares = [], cmdline = [] } = options;
+  checkWhole('memory', memory, 64, 1 << 20);
+  checkWhole('cpus', cpus, 1, 64);
+  if (disks.length > 16) refuse('disks', 'at most 16 disks');
+  if (shares.length > 6) refuse('shares', 'at most 6 shared directories');
+  for (const [index, disk] of disks.entries()) {
+    if (disk.serial !== undefined && !/^[\w.-]{1,20}$/.test(disk.serial))
+      refuse(`disks[${index}].serial`, 'need 1 to 20 of A-Z a-z 0-9 . _ -');
+    mustExist(`disks[${index}].path`, disk.path);
+  }
+  for (const [index, share] of shares.entries()) {
+    if (!/^[\w.-]{1,36}$/.test(share.tag)) refuse(`shares[${index}].tag`, 'need 1 to 36 of A-Z a-z 0-9 . _ -');
+    if (shares.findIndex((other) => other.tag === share.tag) !== index)
+      refuse(`shares[${index}].tag`, `${share.tag} is used twice`);
+    mustExist(`shares[${index}].dir`, share.dir);
+  }
+  for (const word of cmdline) if (/[\s\0]/.test(word)) refuse('cmdline', `white space in ${JSON.stringify(word)}`);
+  const files = imageFiles(options.image ?? 'disk');
+  return {
+    memory,
+    cpus,
+    disks: disks.map((disk) => ({ ...disk, path: resolve(disk.path) })),
+    shares: shares.map((share) => ({ ...share, dir: resolve(share.dir) })),
+    cmdline,
+    files,
+    machine: options.machine ?? 'microvm',
+    timeoutMs: options.timeoutMs ?? 180_000,
+    silenceMs: options.silenceMs ?? 8_000,
+    waitFor: options.waitFor ?? 'listening',
+  };
+}
+
+function imageFiles(image: 'disk' | 'initrd' | ImageFiles): ImageFiles {
+  const folder = process.env['BERTH_IMAGE_DIR'] ?? join(projectRoot, 'build/image');
+  const named = (file: string) => join(folder, file);
+  const files =
+    image === 'disk'
+      ? { kernel: named('vmlinuz'), initrd: named('initramfs.cpio.gz'), root: named('root.erofs') }
+      : image === 'initrd'
+        ? { kernel: named('vmlinuz'), initrd: named('initrd-full.cpio') }
+        : image;
+  for (const [field, path] of Object.entries(files)) if (path !== undefined) mustExist(`image.${field}`, path);
+  return files;
+}
+
+function mustExist(field: string, path: string): void {
+  if (!isAbsolute(path) && path === '') refuse(field, 'an empty path');
+  if (!existsSync(path)) throw new AgentError('not_found', `${field}: ${path} does not exist`, { fields: { field, path } });
+}
+
+function checkWhole(field: string, value: number, least: number, most: number): void {
+  if (!Number.isInteger(value) || value < least || value > most)
+    refuse(field, `${value} is not a whole number from ${least} to ${most}`);
+}
+
+function refuse(field: string, reason: string): never {
+  throw new AgentError('invalid_argument', `${field}: ${reason}`, { fields: { field } });
+}

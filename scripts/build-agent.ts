@@ -1,0 +1,63 @@
+// Bundles the agent into build/agent: main.js, and chunks/ for what is loaded when first needed.
+import { execFile } from 'node:child_process';
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { build } from 'esbuild';
+import { AGENT, ROOT } from './build/paths.ts';
+import { runStep } from './build/step.ts';
+
+/** Brings build/agent up to date. */
+export async function buildAgent(): Promise<void> {
+  const commit = await lastCommit(['agent', 'native', 'proto']);
+  await runStep({
+    id: 'agent',
+    label: 'agent bundle',
+    inputs: ['agent', 'native/index.ts', 'build/proto', 'package-lock.json', 'tsconfig.json', 'scripts/build-agent.ts'],
+    facts: [commit],
+    outputs: [path.join(AGENT, 'main.js')],
+    run: () => bundle(commit),
+  });
+}
+
+async function bundle(commit: string): Promise<void> {
+  await rm(AGENT, { recursive: true, force: true });
+  await build({
+    absWorkingDir: ROOT,
+    entryPoints: { main: 'agent/main.ts' },
+    outdir: AGENT,
+    chunkNames: 'chunks/[name]-[hash]',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node24',
+    // Names stay readable in stack traces and profiles.
+    minifySyntax: true,
+    minifyWhitespace: true,
+    keepNames: true,
+    legalComments: 'none',
+    // grpc-js wants it only for channelz, which the agent does not serve.
+    external: ['@grpc/proto-loader'],
+    // CommonJS packages inside an ES module bundle ask for Node's own modules through require.
+    banner: {
+      js: "import { createRequire as createRequire$ } from 'node:module'; const require = createRequire$(import.meta.url);",
+    },
+    define: { BERTH_COMMIT: JSON.stringify(commit) },
+    logLevel: 'warning',
+  });
+}
+
+/** The last commit that changed any of `paths`, marked when they have changed since; 'unknown' outside a git checkout. */
+async function lastCommit(paths: readonly string[]): Promise<string> {
+  const git = (...args: string[]) => promisify(execFile)('git', ['-C', ROOT, ...args, '--', ...paths]);
+  try {
+    const { stdout: commit } = await git('log', '-1', '--format=%H');
+    const { stdout: changes } = await git('status', '--porcelain');
+    return `${commit.trim() || 'unknown'}${changes === '' ? '' : '-dirty'}`;
+  } catch {
+    return 'unknown';
+  }
+}
+
+if (import.meta.main) await buildAgent();
