@@ -68,7 +68,7 @@ function row(name: ConfigName, setting: Setting<unknown>): string {
     code(setting.env),
     value(setting),
     fallback(setting),
-    setting.effect,
+    effect(setting),
   ];
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
 }
@@ -87,6 +87,10 @@ function fallback({ fallback: given, kind }: Setting<unknown>): string {
   if (given === undefined) return 'not set';
   if (given === '') return 'empty';
   return code(/seconds/.test(kind.rule) ? `${Number(given) / 1000} s` : String(given));
+}
+
+function effect(setting: Setting<unknown>): string {
+  return setting.unused ? `${setting.effect} *(kept, not acted on yet)*` : setting.effect;
 }
 
 function code(text: string | undefined): string {

@@ -45,7 +45,7 @@ export function parseCmdline(text: string): ParsedCmdline {
       reading.keep(key, setting, name, value, setting.kind.fromText(value));
     }
   }
-  return reading;
+  return { values: reading.values, notes: reading.notes };
 }
 
 const BY_PARAM = new Map<string, readonly [ConfigName, Setting<unknown>]>();

@@ -12,7 +12,7 @@ export function parseEnv(env: Environment): ParsedSource {
     if (setting.env === undefined || value === undefined || value === '') continue;
     reading.keep(name, setting, setting.env, value, setting.kind.fromText(value));
   }
-  return reading;
+  return { values: reading.values, notes: reading.notes };
 }
 
 /** How the agent was started; facts, not settings, so no config file replaces them. */

@@ -28,6 +28,7 @@ export const kataSettings = {
     param: 'agent.log_vport',
     toml: 'log_vport',
     guard: positive,
+    unused: true,
     effect: 'vsock port of the log stream; 0 logs to stdout.',
   }),
   debugConsole: setting<boolean>({
@@ -36,6 +37,7 @@ export const kataSettings = {
     param: 'agent.debug_console',
     bareWord: 'only',
     toml: 'debug_console',
+    unused: true,
     effect: 'Offers a debug shell.',
   }),
   debugConsoleVport: setting({
@@ -44,6 +46,7 @@ export const kataSettings = {
     param: 'agent.debug_console_vport',
     toml: 'debug_console_vport',
     guard: positive,
+    unused: true,
     effect: 'vsock port of the debug shell (clients use 1026).',
   }),
   devMode: setting<boolean>({
@@ -52,7 +55,8 @@ export const kataSettings = {
     param: 'agent.devmode',
     bareWord: 'only',
     toml: 'dev_mode',
-    effect: 'Read and kept; changes nothing, as in Kata.',
+    unused: true,
+    effect: 'Changes nothing in Kata either.',
   }),
   passfdListenerPort: setting({
     kind: int32,
@@ -60,6 +64,7 @@ export const kataSettings = {
     param: 'agent.passfd_listener_port',
     toml: 'passfd_listener_port',
     guard: positive,
+    unused: true,
     effect: 'vsock port of the stdio pass-through (runtime-rs uses 1027); 0 is off.',
   }),
   tracing: setting<boolean>({
@@ -69,6 +74,7 @@ export const kataSettings = {
     bareWord: 'also',
     toml: 'tracing',
     env: 'KATA_AGENT_TRACING',
+    unused: true,
     effect: 'Exports traces.',
   }),
   hotplugTimeoutMs: setting({
@@ -85,6 +91,7 @@ export const kataSettings = {
     param: 'agent.launch_process_timeout',
     toml: 'launch_process_timeout',
     guard: positive,
+    unused: true,
     effect: 'How long to wait for the sockets of confidential-computing programs.',
   }),
   cdhApiTimeoutMs: setting({
@@ -93,6 +100,7 @@ export const kataSettings = {
     param: 'agent.cdh_api_timeout',
     toml: 'cdh_api_timeout',
     guard: positive,
+    unused: true,
     effect: 'Deadline of a call to the confidential data hub.',
   }),
   imagePullTimeoutMs: setting({
@@ -101,6 +109,7 @@ export const kataSettings = {
     param: 'agent.image_pull_timeout',
     toml: 'image_pull_timeout',
     guard: positive,
+    unused: true,
     effect: 'Deadline of an image pull inside the guest.',
   }),
   cdiTimeoutMs: setting({
@@ -109,6 +118,7 @@ export const kataSettings = {
     param: 'agent.cdi_timeout',
     toml: 'cdi_timeout',
     guard: positive,
+    unused: true,
     effect: 'How long to wait for a CDI spec.',
   }),
   visibleCdiDevices: setting<boolean>({
@@ -116,6 +126,7 @@ export const kataSettings = {
     fallback: false,
     param: 'agent.visible_cdi_devices',
     toml: 'visible_cdi_devices',
+    unused: true,
     effect: 'Turns the variable `VISIBLE_CDI_DEVICES` of a container into CDI requests.',
   }),
   containerPipeSize: setting({
@@ -130,6 +141,7 @@ export const kataSettings = {
     fallback: '',
     param: 'agent.https_proxy',
     toml: 'https_proxy',
+    unused: true,
     effect: 'Proxy given to the programs the agent starts.',
   }),
   noProxy: setting<string>({
@@ -137,6 +149,7 @@ export const kataSettings = {
     fallback: '',
     param: 'agent.no_proxy',
     toml: 'no_proxy',
+    unused: true,
     effect: 'Hosts that are reached without the proxy.',
   }),
   guestComponentsRestApi: setting({
@@ -144,6 +157,7 @@ export const kataSettings = {
     fallback: 'resource',
     param: 'agent.guest_components_rest_api',
     toml: 'guest_components_rest_api',
+    unused: true,
     effect: 'Which confidential-computing API is offered over REST.',
   }),
   guestComponentsProcs: setting({
@@ -151,6 +165,7 @@ export const kataSettings = {
     fallback: 'api-server-rest',
     param: 'agent.guest_components_procs',
     toml: 'guest_components_procs',
+    unused: true,
     effect: 'Up to which confidential-computing program to start.',
   }),
   secureStorageIntegrity: setting<boolean>({
@@ -158,6 +173,7 @@ export const kataSettings = {
     fallback: true,
     param: 'agent.secure_storage_integrity',
     toml: 'secure_storage_integrity',
+    unused: true,
     effect: 'Integrity protection of secure mounts.',
   }),
   policyFile: setting<string | undefined>({
@@ -165,12 +181,14 @@ export const kataSettings = {
     fallback: undefined,
     toml: 'policy_file',
     env: 'KATA_AGENT_POLICY_FILE',
+    unused: true,
     effect: 'Policy to load at start.',
   }),
   attesterVariant: setting<string | undefined>({
     kind: text,
     fallback: undefined,
     env: 'KATA_ATTESTER_VARIANT',
+    unused: true,
     effect: 'Attester of the confidential-computing programs.',
   }),
   cgroupNoV1: setting<string>({
@@ -178,20 +196,23 @@ export const kataSettings = {
     fallback: '',
     param: 'cgroup_no_v1',
     guard: { rule: '`all`', holds: (value) => value === 'all' },
-    effect: '`all` asks for cgroup v2.',
+    unused: true,
+    effect: 'Asks for cgroup v2, which a Berth guest has in any case.',
   }),
   unifiedCgroupHierarchy: setting<boolean>({
     kind: truth,
     fallback: false,
     param: 'systemd.unified_cgroup_hierarchy',
     toml: 'unified_cgroup_hierarchy',
-    effect: 'True asks for cgroup v2.',
+    unused: true,
+    effect: 'Asks for cgroup v2, which a Berth guest has in any case.',
   }),
   memAgentEnable: setting<boolean>({
     kind: truth,
     fallback: false,
     param: 'agent.mem_agent_enable',
     toml: 'mem_agent_enable',
+    unused: true,
     effect: 'Runs the memory agent; on the command line its settings count only behind this one.',
   }),
 };

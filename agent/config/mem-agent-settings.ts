@@ -36,6 +36,7 @@ function row<T>(name: string, kind: Kind<NonNullable<T>>, effect: string): Setti
     param: `agent.mem_agent_${name}`,
     toml: `mem_agent_${name}`,
     needsMemAgent: true,
+    unused: true,
     effect,
   });
 }

@@ -24,6 +24,8 @@ export interface Setting<T> {
   readonly guard?: Guard<NonNullable<T>>;
   /** Read from the command line only after the mem-agent was enabled there. */
   readonly needsMemAgent?: boolean;
+  /** Read and kept, but nothing acts on it yet. */
+  readonly unused?: true;
   /** One line for the documentation. */
   readonly effect: string;
 }

@@ -20,7 +20,7 @@ export function parseToml(text: string): ParsedSource {
     reading.keep(name, setting, setting.toml, value, setting.kind.fromToml(value));
   }
   for (const key of Object.keys(document)) if (!known.has(key)) reading.note(key, 'unknown key; ignored');
-  return reading;
+  return { values: reading.values, notes: reading.notes };
 }
 
 function parseDocument(text: string): Record<string, unknown> {
