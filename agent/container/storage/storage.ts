@@ -1,0 +1,49 @@
+// What a client asks to be mounted in the guest, and what a driver makes of it. Knows no protocol.
+import type { Native } from '../../../native/index.ts';
+
+export interface Storage {
+  /** Name of the driver: `blk`, `virtio-fs` and so on. */
+  readonly driver: string;
+  readonly driverOptions: readonly string[];
+  /** What the driver finds the storage by: a device, a tag, a PCI path. */
+  readonly source: string;
+  readonly fstype: string;
+  /** As of mount(8), one option an element. */
+  readonly options: readonly string[];
+  /** Absolute path in the guest. */
+  readonly mountPoint: string;
+  readonly fsGroup?: FsGroup;
+  /** Stays until the sandbox ends, whichever containers go. */
+  readonly shared: boolean;
+}
+
+/** Group ownership of a volume's content. */
+export interface FsGroup {
+  readonly gid: number;
+  /** `on_root_mismatch` leaves a volume whose root is right already. */
+  readonly policy: 'always' | 'on_root_mismatch';
+}
+
+export type StorageDoor = Pick<Native, 'mount' | 'umount'>;
+
+/** What drivers work with, given by the composition root. */
+export interface StorageHost {
+  readonly door: StorageDoor;
+  /** How long a device may take to appear. */
+  readonly hotplugTimeoutMs: number;
+  /** Where bundles lie; a container's overlay is put beside its rootfs. */
+  readonly bundleDir: string;
+  /** Mount of sysfs. */
+  readonly sysDir: string;
+  /** Mount of devtmpfs. */
+  readonly devDir: string;
+}
+
+/** Undoes what `attach` did. Never called twice, nor at the same time as anything else on this mount point. */
+export type Detach = () => Promise<void>;
+
+export interface StorageDriver {
+  readonly name: string;
+  /** Leaves nothing behind when it fails. @param containerId absent for a storage of the sandbox */
+  attach(storage: Storage, host: StorageHost, containerId: string | undefined): Promise<Detach>;
+}

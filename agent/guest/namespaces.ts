@@ -1,0 +1,51 @@
+// The namespaces that the containers of a sandbox share: ipc and uts, kept alive by a mount each, whatever containers come and go.
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { MNT_DETACH, type Native, native, UMOUNT_NOFOLLOW } from '../../native/index.ts';
+import { AgentError, fromErrno, isErrno } from '../errors.ts';
+
+export interface SandboxNamespaces {
+  readonly ipcPath: string;
+  readonly utsPath: string;
+}
+
+const DIRECTORY = '/var/run/sandbox-ns';
+/** man 7 uts_namespaces; __NEW_UTS_LEN of linux/utsname.h. */
+const MAX_HOSTNAME_BYTES = 64;
+
+/**
+ * New ones, in place of an earlier sandbox's. The guest's own hostname stays as it is.
+ * @param hostname of the uts namespace; empty keeps the guest's
+ */
+export async function pinSandboxNamespaces(
+  hostname: string,
+  directory = DIRECTORY,
+  door: Pick<Native, 'pinNamespace' | 'umount'> = native(),
+): Promise<SandboxNamespaces> {
+  if (Buffer.byteLength(hostname) > MAX_HOSTNAME_BYTES || hostname.includes('\0')) {
+    throw new AgentError('invalid_argument', `hostname: is longer than ${MAX_HOSTNAME_BYTES} bytes or holds a NUL character`, {
+      fields: { field: 'hostname' },
+    });
+  }
+  const paths = { ipcPath: join(directory, 'ipc'), utsPath: join(directory, 'uts') };
+  await mkdir(directory, { recursive: true, mode: 0o755 });
+  await unpin(paths.ipcPath, door);
+  await unpin(paths.utsPath, door);
+  try {
+    await door.pinNamespace('ipc', paths.ipcPath);
+    await door.pinNamespace('uts', paths.utsPath, hostname === '' ? undefined : hostname);
+  } catch (error) {
+    await unpin(paths.ipcPath, door);
+    throw fromErrno(error, `pin the sandbox's namespaces in ${directory}`);
+  }
+  return paths;
+}
+
+/** Its containers, if any, keep the namespace itself. */
+async function unpin(path: string, door: Pick<Native, 'umount'>): Promise<void> {
+  try {
+    await door.umount(path, MNT_DETACH | UMOUNT_NOFOLLOW);
+  } catch (error) {
+    if (!isErrno(error, 'EINVAL', 'ENOENT')) throw fromErrno(error, `unmount ${path}`);
+  }
+}

@@ -1,0 +1,48 @@
+// Rare helper programs of the guest (modprobe, mkfs, ip) through execa, which is loaded at the first of them.
+import { AgentError } from '../errors.ts';
+
+/** Of each output; what is more is cut. */
+const MAX_OUTPUT_CHARS = 1024 * 1024;
+/** Of a tool's complaint, in an error. */
+const MAX_TOLD_CHARS = 2000;
+/** SIGKILL follows SIGTERM after this. */
+const KILL_DELAY_MS = 1_000;
+
+export interface ToolOptions {
+  timeoutMs: number;
+  /** For its standard input; without it that is /dev/null. */
+  input?: string | Uint8Array;
+}
+
+export interface ToolOutput {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/**
+ * Runs a program from the PATH to its end, without a shell.
+ * @throws not_found when there is no such program; deadline_exceeded; internal with its complaint when it fails
+ */
+export async function runTool(file: string, args: readonly string[], { timeoutMs, input }: ToolOptions): Promise<ToolOutput> {
+  const { execa } = await import('execa');
+  const result = await execa(file, args, {
+    ...(input === undefined ? { stdin: 'ignore' } : { input }),
+    timeout: timeoutMs,
+    forceKillAfterDelay: KILL_DELAY_MS,
+    maxBuffer: MAX_OUTPUT_CHARS,
+    reject: false,
+  });
+  const { stdout = '', stderr = '' } = result as { stdout?: string; stderr?: string };
+  if (!result.failed) return { stdout, stderr };
+  const command = [file, ...args].join(' ');
+  const fields = { tool: file, exitCode: result.exitCode, signal: result.signal };
+  if (result.timedOut) throw new AgentError('deadline_exceeded', `\`${command}\` took longer than ${timeoutMs} ms`, { fields });
+  if (result.code === 'ENOENT')
+    throw new AgentError('not_found', `the program \`${file}\` is not there`, { cause: result, fields });
+  const ending = result.exitCode === undefined ? `ended by ${result.signal ?? result.code}` : `exit code ${result.exitCode}`;
+  const told = [stderr, stdout].map((text) => text.trim()).filter((text) => text !== '');
+  throw new AgentError('internal', [`\`${command}\`: ${ending}`, ...told].join(': ').slice(0, MAX_TOLD_CHARS), {
+    cause: result,
+    fields,
+  });
+}
