@@ -1,0 +1,38 @@
+// A guest as its user sees it.
+import type { Accel, Way } from './machine.ts';
+import type { BootTimeline } from './timeline.ts';
+
+export interface GuestExit {
+  /** QEMU's exit code: 0 when the guest powered off or was stopped; null when a signal ended QEMU. */
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+export interface StopOptions {
+  /** Asks the guest to power off, over its agent say; when it has not within `timeoutMs`, QEMU is ended. */
+  graceful?: () => Promise<unknown>;
+  /** Default 10 000. */
+  timeoutMs?: number;
+}
+
+export interface Guest extends AsyncDisposable {
+  readonly name: string;
+  readonly way: Way;
+  readonly accel: Accel;
+  readonly cid: number;
+  /** `vsock://cid:1024` or `hvsock://path:1024`. */
+  readonly address: string;
+  /** QEMU's. */
+  readonly pid: number;
+  readonly consoleLog: string;
+  readonly startedAt: Date;
+  /** Why this way and this accelerator. */
+  readonly reasons: readonly string[];
+  timeline(): BootTimeline;
+  /** The console's last lines, 200 at most. */
+  consoleTail(lines?: number): string[];
+  /** Resolves when QEMU has ended and nothing of the guest is left: no process, socket or directory. */
+  waitExit(): Promise<GuestExit>;
+  /** Idempotent. */
+  stop(options?: StopOptions): Promise<GuestExit>;
+}

@@ -1,0 +1,110 @@
+// Builds QEMU's command line for a guest; pure. Names of options: QEMU's manual, qemu-system-x86_64(1).
+import { AgentError } from '../../agent/errors.ts';
+import type { Accel, Way } from './machine.ts';
+import type { ResolvedOptions } from './options.ts';
+
+export interface QemuPlan {
+  qemu: string;
+  options: ResolvedOptions;
+  accel: Accel;
+  way: Way;
+  cid: number;
+  /** Unix socket of vhost-device-vsock; only for `vhost-user`. */
+  vsockSocket?: string;
+  /** Unix sockets of virtiofsd, one for each share, in their order. */
+  shareSockets: readonly string[];
+}
+
+const COMMAND_LINE_SIZE = 2048;
+const MMIO_SLOTS = 24;
+
+export function qemuArguments(plan: QemuPlan): string[] {
+  const { options, accel } = plan;
+  const argv = [plan.qemu, '-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-name', `berth-${plan.cid}`];
+  argv.push('-accel', accel === 'kvm' ? 'kvm' : 'tcg,thread=multi', '-cpu', accel === 'kvm' ? 'host' : 'max');
+  // Shared memory lets the vsock device and virtiofsd, processes of their own, reach the guest's rings.
+  argv.push('-object', `memory-backend-memfd,id=mem,size=${options.memory}M,share=on`, '-m', `${options.memory}M`);
+  argv.push(
+    '-machine',
+    options.machine === 'microvm' ? 'microvm,acpi=on,pcie=off,rtc=on,memory-backend=mem' : 'q35,memory-backend=mem',
+  );
+  argv.push('-smp', String(options.cpus));
+  argv.push('-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console');
+  argv.push('-kernel', options.files.kernel, '-initrd', options.files.initrd, '-append', kernelCommandLine(options));
+
+  // Given in this order the first disk is /dev/vda: the guest's early init takes that for its root.
+  const bus = options.machine === 'microvm' ? mmioSlots() : () => ({});
+  const suffix = options.machine === 'microvm' ? 'device' : 'pci';
+  const root = options.files.root === undefined ? [] : [{ path: options.files.root, readonly: true, serial: 'root' }];
+  for (const [index, disk] of [...root, ...options.disks].entries()) {
+    const node = `disk${index}`;
+    const readonly = disk.readonly ?? false;
+    argv.push(
+      '-blockdev',
+      JSON.stringify({
+        driver: 'raw',
+        'node-name': node,
+        'read-only': readonly,
+        file: { driver: 'file', filename: disk.path, 'read-only': readonly },
+      }),
+    );
+    argv.push('-device', JSON.stringify({ driver: `virtio-blk-${suffix}`, drive: node, serial: disk.serial, ...bus() }));
+  }
+  argv.push(...vsockDevice(plan, suffix, bus()));
+  for (const [index, share] of options.shares.entries()) {
+    argv.push('-chardev', `socket,id=share${index},path=${escapeCommas(plan.shareSockets[index]!)}`);
+    argv.push(
+      '-device',
+      JSON.stringify({ driver: `vhost-user-fs-${suffix}`, chardev: `share${index}`, tag: share.tag, ...bus() }),
+    );
+  }
+  return argv;
+}
+
+function vsockDevice(plan: QemuPlan, suffix: string, bus: { bus?: string }): string[] {
+  if (plan.way === 'direct')
+    return ['-device', JSON.stringify({ driver: `vhost-vsock-${suffix}`, 'guest-cid': plan.cid, ...bus })];
+  if (plan.vsockSocket === undefined) throw new AgentError('internal', 'vhost-user without a socket of the vsock device');
+  return [
+    '-chardev',
+    `socket,id=vsock,path=${escapeCommas(plan.vsockSocket)}`,
+    '-device',
+    JSON.stringify({ driver: `vhost-user-vsock-${suffix}`, chardev: 'vsock', ...bus }),
+  ];
+}
+
+/** `panic=-1` with QEMU's -no-reboot makes a kernel panic end QEMU at once. */
+export function kernelCommandLine(options: ResolvedOptions): string {
+  const words = ['console=ttyS0', 'quiet', 'panic=-1', 'reboot=t', ...options.cmdline];
+  const line = words.join(' ');
+  if (Buffer.byteLength(line) >= COMMAND_LINE_SIZE) {
+    throw new AgentError(
+      'invalid_argument',
+      `cmdline: ${Buffer.byteLength(line)} bytes in all, the kernel takes ${COMMAND_LINE_SIZE - 1}`,
+      {
+        fields: { field: 'cmdline' },
+      },
+    );
+  }
+  return line;
+}
+
+/**
+ * microvm would hand its slots out from the last, so that the first disk became /dev/vdb: name them. Slot 0 is left
+ * out: with QEMU 7.2 and acpi=on the interrupt of a device there never reaches the guest.
+ */
+function mmioSlots(): () => { bus: string } {
+  let next = 1;
+  return () => {
+    if (next === MMIO_SLOTS)
+      throw new AgentError('resource_exhausted', `a microvm has room for ${MMIO_SLOTS - 1} devices`, {
+        fields: { limit: MMIO_SLOTS - 1 },
+      });
+    return { bus: `virtio-mmio-bus.${next++}` };
+  };
+}
+
+/** In QEMU's key=value options a comma is written twice. */
+function escapeCommas(value: string): string {
+  return value.replaceAll(',', ',,');
+}

@@ -1,0 +1,196 @@
+// One guest's processes from start to end: the device processes, QEMU, its console. However it ends, by itself or
+// because it is told to, everything it had is taken down in one place.
+import { resolve } from 'node:path';
+import { AgentError } from '../../agent/errors.ts';
+import { type Child, startChild } from './child.ts';
+import { type Console, followConsole } from './console.ts';
+import type { Guest, GuestExit, StopOptions } from './guest.ts';
+import type { Decision, MachineFindings } from './machine.ts';
+import type { BootOptions, ResolvedOptions } from './options.ts';
+import { qemuArguments } from './qemu-args.ts';
+import type { RunDir } from './run-dir.ts';
+import { type Sidecar, startVirtiofsd, startVsockDevice, stopSidecars } from './sidecar.ts';
+import { type BootTimeline, isListening, type ListeningRecord, timelineOf } from './timeline.ts';
+
+/** QEMU ends at once on SIGTERM, unless it hangs in a device. */
+const QEMU_STOP_MS = 5_000;
+const GRACEFUL_MS = 10_000;
+const SHOWN_LINES = 40;
+
+export interface VirtualMachineParts {
+  name: string;
+  address: string;
+  runDir: RunDir;
+  decision: Decision;
+  resolved: ResolvedOptions;
+  events: Pick<BootOptions, 'onLine' | 'onLog' | 'onProgress'>;
+  /** performance.now() when the caller asked for the guest. */
+  calledAt: number;
+}
+
+export type BootOutcome = { kind: 'up' } | { kind: 'cid taken' | 'silent' | 'ended' | 'late'; message: string };
+
+export class VirtualMachine implements Guest {
+  readonly name: string;
+  readonly address: string;
+  readonly startedAt = new Date();
+  readonly #parts: VirtualMachineParts;
+  readonly #sidecars: Sidecar[] = [];
+  readonly #listening = Promise.withResolvers<void>();
+  readonly #spoke = Promise.withResolvers<void>();
+  #qemu?: Child;
+  #console?: Console;
+  #exit?: Promise<GuestExit>;
+  #qemuStartMs = 0;
+  #seen?: { record: ListeningRecord; seenMs: number };
+
+  constructor(parts: VirtualMachineParts) {
+    this.name = parts.name;
+    this.address = parts.address;
+    this.#parts = parts;
+  }
+
+  get way() {
+    return this.#parts.decision.way;
+  }
+  get accel() {
+    return this.#parts.decision.accel;
+  }
+  get reasons() {
+    return this.#parts.decision.reasons;
+  }
+  get cid() {
+    return this.#parts.runDir.cid;
+  }
+  get pid() {
+    return this.#qemu?.pid ?? 0;
+  }
+  get consoleLog() {
+    return this.#console?.path ?? '';
+  }
+
+  async start(findings: MachineFindings, hostSocket: string, consoleLog: string): Promise<void> {
+    const { runDir, resolved, decision, events } = this.#parts;
+    let vsockSocket: string | undefined;
+    if (decision.way === 'vhost-user') {
+      vsockSocket = `${runDir.path}/vhost.sock`;
+      this.#sidecars.push(await startVsockDevice(findings.vhostDeviceVsock!, runDir.cid, vsockSocket, hostSocket));
+    }
+    const shareSockets = resolved.shares.map((_, index) => `${runDir.path}/share-${index}.sock`);
+    for (const [index, share] of resolved.shares.entries())
+      this.#sidecars.push(await startVirtiofsd(share, shareSockets[index]!));
+
+    const plan = {
+      qemu: findings.qemu!,
+      options: resolved,
+      accel: decision.accel,
+      way: decision.way,
+      cid: runDir.cid,
+      vsockSocket,
+      shareSockets,
+    };
+    this.#qemuStartMs = performance.now() - this.#parts.calledAt;
+    const qemu = await startChild('QEMU', qemuArguments(plan), 'pipe');
+    this.#qemu = qemu;
+    this.#console = followConsole(qemu.stdout!, resolve(consoleLog), {
+      onLine: (line) => {
+        this.#spoke.resolve();
+        events.onLine?.(line);
+      },
+      onLog: (record) => {
+        if (this.#seen === undefined && isListening(record)) {
+          this.#seen = { record, seenMs: performance.now() - this.#parts.calledAt };
+          this.#listening.resolve();
+        }
+        events.onLog?.(record);
+      },
+    });
+    this.#exit = this.#takeDown(qemu, this.#console);
+  }
+
+  /** @param silenceMs how long the console may stay empty before KVM counts as not working */
+  async untilUp(silenceMs?: number): Promise<BootOutcome> {
+    const { resolved, calledAt } = this.#parts;
+    const timers: NodeJS.Timeout[] = [];
+    const after = (ms: number) => new Promise<'late'>((late) => timers.push(setTimeout(late, ms, 'late')));
+    const ended = this.#exit!.then(() => 'ended' as const);
+    try {
+      if (silenceMs !== undefined && (await Promise.race([this.#spoke.promise, ended, after(silenceMs)])) === 'late') {
+        return { kind: 'silent', message: `a guest under KVM printed nothing in ${silenceMs} ms` };
+      }
+      const up = resolved.waitFor === 'console' ? this.#spoke.promise : this.#listening.promise;
+      const outcome = await Promise.race([up, ended, after(resolved.timeoutMs - (performance.now() - calledAt))]);
+      if (outcome === 'ended') return this.#whyEnded();
+      if (outcome === undefined) return { kind: 'up' };
+      return { kind: 'late', message: this.#explain(`the agent did not listen within ${resolved.timeoutMs} ms`) };
+    } finally {
+      for (const timer of timers) clearTimeout(timer);
+    }
+  }
+
+  timeline(): BootTimeline {
+    return timelineOf(this.#qemuStartMs, this.#seen);
+  }
+
+  consoleTail(lines?: number): string[] {
+    return this.#console?.tail(lines) ?? [];
+  }
+
+  waitExit(): Promise<GuestExit> {
+    return this.#exit ?? Promise.reject(new AgentError('failed_precondition', `guest ${this.name} was never started`));
+  }
+
+  async stop(options: StopOptions = {}): Promise<GuestExit> {
+    if (this.#qemu === undefined) {
+      await this.#release();
+      return { code: null, signal: null };
+    }
+    if (options.graceful !== undefined && this.#qemu.running) {
+      await this.#askToPowerOff(options.graceful, options.timeoutMs ?? GRACEFUL_MS);
+    }
+    await this.#qemu.stop(QEMU_STOP_MS);
+    return this.#exit!;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #askToPowerOff(ask: () => Promise<unknown>, timeoutMs: number): Promise<void> {
+    const { promise: late, resolve: giveUp } = Promise.withResolvers<void>();
+    const timer = setTimeout(giveUp, timeoutMs);
+    // The answer may be lost with the guest; only the guest's end counts.
+    const asked = ask().catch((error: unknown) => this.#parts.events.onProgress?.(`power-off of ${this.name}: ${String(error)}`));
+    await Promise.race([this.#qemu!.ended, late, asked.then(() => this.#qemu!.ended)]);
+    clearTimeout(timer);
+  }
+
+  async #takeDown(qemu: Child, console: Console): Promise<GuestExit> {
+    const exit = await qemu.ended;
+    await console.done;
+    await this.#release();
+    return exit;
+  }
+
+  async #release(): Promise<void> {
+    await stopSidecars(this.#sidecars);
+    this.#parts.runDir.remove();
+  }
+
+  #whyEnded(): BootOutcome {
+    const stderr = this.#qemu!.stderr().trim();
+    if (/guest cid.*in use/i.test(stderr)) return { kind: 'cid taken', message: `CID ${this.cid} is in use by someone else` };
+    // QEMU that refuses KVM, or fails an assertion in it, has printed nothing of the guest.
+    if (this.accel === 'kvm' && this.consoleTail(1).length === 0)
+      return { kind: 'silent', message: `QEMU ended under KVM: ${stderr}` };
+    return {
+      kind: 'ended',
+      message: this.#explain(`the guest ended before its agent listened${stderr === '' ? '' : ` (${stderr})`}`),
+    };
+  }
+
+  #explain(what: string): string {
+    const tail = this.consoleTail(SHOWN_LINES);
+    return `${what}; ${tail.length === 0 ? 'its console is empty' : `its console ends:\n${tail.join('\n')}`}`;
+  }
+}
