@@ -37,7 +37,7 @@ export async function buildProto(): Promise<{ built: boolean }> {
   await rm(output, { recursive: true, force: true });
   await mkdir(output, { recursive: true });
   for (const [name, files] of Object.entries(MODULES)) await generate(name, files);
-  await writeFile(path.join(output, 'descriptors.bin'), describeProtos(sources, REFLECTED));
+  await writeDescriptors();
   await writeFile(stamp, hash);
   return { built: true };
 }
@@ -60,6 +60,18 @@ async function generate(name: string, files: readonly string[]): Promise<void> {
   await writeFile(target, bigintCode(await readFile(target, 'utf8'), name));
   const types = target.replace(/\.js$/, '.d.ts');
   await writeFile(types, bigintTypes(await readFile(types, 'utf8'), name));
+}
+
+/** A module and not a binary file, so that the agent's bundle carries it. */
+async function writeDescriptors(): Promise<void> {
+  const files = describeProtos(sources, REFLECTED).map((file) => ({
+    ...file,
+    descriptor: Buffer.from(file.descriptor).toString('base64'),
+  }));
+  await writeFile(path.join(output, 'descriptors.js'), `export const files = ${JSON.stringify(files, null, 1)};\n`);
+  const fields = 'readonly name: string; readonly dependencies: readonly string[]; readonly symbols: readonly string[]';
+  const types = `export const files: readonly { ${fields}; /** base64 */ readonly descriptor: string }[];\n`;
+  await writeFile(path.join(output, 'descriptors.d.ts'), types);
 }
 
 function bigintCode(code: string, name: string): string {

@@ -1,5 +1,5 @@
-// Turns .proto files into an encoded google.protobuf.FileDescriptorSet, one entry for each file, imports first: what
-// server reflection hands out. protobufjs's own conversion knows packages, not files, and misnames map entries.
+// Turns .proto files into google.protobuf.FileDescriptorProto, imports first: what server reflection hands out.
+// protobufjs's own conversion knows packages, not files, and misnames map entries.
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import protobuf from 'protobufjs';
@@ -28,8 +28,20 @@ const TYPE_ENUM = 14;
 const LABEL_OPTIONAL = 1;
 const LABEL_REPEATED = 3;
 
-/** Encoded FileDescriptorSet of `files` (paths below `directory`) and of everything they import, imports first. */
-export function describeProtos(directory: string, files: readonly string[]): Uint8Array {
+/** One file, as server reflection needs it. */
+export interface DescribedFile {
+  /** As others import it. */
+  name: string;
+  /** Imports of this file. */
+  dependencies: readonly string[];
+  /** Full names of the messages, enums, services and methods it declares. */
+  symbols: readonly string[];
+  /** Encoded FileDescriptorProto. */
+  descriptor: Uint8Array;
+}
+
+/** Describes `files` (paths below `directory`) and everything they import, imports first. */
+export function describeProtos(directory: string, files: readonly string[]): DescribedFile[] {
   const root = new protobuf.Root();
   const imports = new Map<string, string[]>();
   const load = (file: string) => {
@@ -40,9 +52,12 @@ export function describeProtos(directory: string, files: readonly string[]): Uin
   };
   for (const file of files) load(file);
   root.resolveAll();
-  const file = [...imports].map(([name, dependency]) => describeFile(root, name, dependency));
-  const descriptorSet = protobuf.Root.fromJSON(descriptorSchema).lookupType('google.protobuf.FileDescriptorSet');
-  return descriptorSet.encode(descriptorSet.fromObject({ file })).finish();
+  const type = protobuf.Root.fromJSON(descriptorSchema).lookupType('google.protobuf.FileDescriptorProto');
+  return [...imports].map(([name, dependencies]) => {
+    const own = declarations(root).filter((item) => item.filename === name);
+    const descriptor = type.encode(type.fromObject(describeFile(name, dependencies, own))).finish();
+    return { name, dependencies, symbols: own.flatMap(symbolsOf), descriptor };
+  });
 }
 
 /** Adds the declarations of a file to `root` and returns the files it imports. */
@@ -58,8 +73,7 @@ function parseInto(root: protobuf.Root, directory: string, file: string): string
   return protobuf.parse(readFileSync(path.join(directory, file), 'utf8'), root, { keepCase: true }).imports ?? [];
 }
 
-function describeFile(root: protobuf.Root, name: string, dependency: readonly string[]): object {
-  const own = declarations(root).filter((item) => item.filename === name);
+function describeFile(name: string, dependency: readonly string[], own: readonly protobuf.ReflectionObject[]): object {
   return {
     name,
     package: own[0]?.parent?.fullName.slice(1),
@@ -69,6 +83,13 @@ function describeFile(root: protobuf.Root, name: string, dependency: readonly st
     enumType: own.filter((item) => item instanceof protobuf.Enum).map(describeEnum),
     service: own.filter((item) => item instanceof protobuf.Service).map(describeService),
   };
+}
+
+function symbolsOf(item: protobuf.ReflectionObject): string[] {
+  const name = item.fullName.slice(1);
+  if (item instanceof protobuf.Service) return [name, ...item.methodsArray.map((method) => `${name}.${method.name}`)];
+  if (item instanceof protobuf.Type) return [name, ...item.nestedArray.flatMap(symbolsOf)];
+  return [name];
 }
 
 /** Top-level messages, enums and services of all packages. */

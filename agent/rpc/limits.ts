@@ -22,6 +22,12 @@ export const SMALL_REQUEST_BYTES = 4 * KIB;
 /** Unsent answers of one connection. Past it we stop reading requests until the client has taken some. */
 export const MAX_UNSENT_BYTES = 8 * MIB;
 
+/**
+ * Calls that were waiting may still add their answers then. A client that lets this much pile up has stopped reading, and loses
+ * its connection before the guest loses its memory.
+ */
+export const MAX_UNSENT_BYTES_EVER = 64 * MIB;
+
 /** All connections together; beyond it new ones are closed. A host has a handful. */
 export const MAX_CONNECTIONS = 256;
 

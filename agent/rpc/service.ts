@@ -39,6 +39,8 @@ interface MethodBase<Req, Res> {
 
 export interface UnaryMethod<Req = unknown, Res = unknown> extends MethodBase<Req, Res> {
   readonly kind: 'unary';
+  /** The handler answers at once, without waiting for anything. Such a call is let in even where a connection is at its limits. */
+  readonly immediate?: true;
   handle(request: Req, call: CallContext): Promise<Res> | Res;
 }
 
@@ -52,7 +54,10 @@ export interface StreamMethod<Req = unknown, Res = unknown> extends MethodBase<R
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a table mixes methods of every message type; each entry is checked where it is made.
-export type Method = UnaryMethod<any, any> | StreamMethod<any, any>;
+export type AnyUnaryMethod = UnaryMethod<any, any>;
+// biome-ignore lint/suspicious/noExplicitAny: as above
+export type AnyStreamMethod = StreamMethod<any, any>;
+export type Method = AnyUnaryMethod | AnyStreamMethod;
 
 /** Methods by full name, `/grpc.AgentService/CreateContainer`. */
 export type MethodTable = ReadonlyMap<string, Method>;

@@ -31,6 +31,7 @@ export function socketFromFd(fd: number): net.Socket {
   const failed = handle.open(fd);
   if (failed !== 0) {
     handle.close();
+    native().close(fd);
     throw new AgentError('internal', `a pipe handle cannot be opened on fd ${fd}`, { fields: { fd, errno: failed } });
   }
   return idleSocket(handle);

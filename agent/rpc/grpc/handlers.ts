@@ -1,0 +1,138 @@
+// Turns entries of the method table into grpc-js handlers. Cancellation, deadline and a lost connection all reach the handler as its signal.
+import { type EventEmitter, once } from 'node:events';
+import type { Readable } from 'node:stream';
+import type * as grpc from '@grpc/grpc-js';
+import { AgentError, isAgentError } from '../../errors.ts';
+import type { Logger } from '../../log.ts';
+import { Call } from '../call.ts';
+import { decodeMessage, encodeMessage, invoke } from '../invoke.ts';
+import {
+  type AnyStreamMethod,
+  type AnyUnaryMethod,
+  type Caller,
+  type CallObserver,
+  methodPath,
+  type UnaryMethod,
+} from '../service.ts';
+import { type Status, statusOf } from '../status.ts';
+
+export interface HandlerContext {
+  readonly log: Logger;
+  readonly onCall?: CallObserver | undefined;
+  callerOf(peer: string): Caller | undefined;
+}
+
+/** What every kind of call has. */
+type AnyCall = Pick<grpc.ServerUnaryCall<Buffer, Buffer>, 'getPeer' | 'getDeadline' | 'metadata'> & EventEmitter;
+type StreamingCall = grpc.ServerWritableStream<Buffer, Buffer> | grpc.ServerDuplexStream<Buffer, Buffer>;
+
+export function unaryHandler(method: AnyUnaryMethod, context: HandlerContext): grpc.handleUnaryCall<Buffer, Buffer> {
+  return async (call, callback) => {
+    const { end, signalled } = begin(method, call, context);
+    try {
+      const response = await invoke(method, call.request, signalled);
+      end();
+      callback(null, asBuffer(response));
+    } catch (error) {
+      callback(asServiceError(end(error)));
+    }
+  };
+}
+
+export function streamHandler(method: AnyStreamMethod, context: HandlerContext) {
+  return async (call: StreamingCall): Promise<void> => {
+    const { end, signalled } = begin(method, call, context);
+    const responses = method.handle(requestsOf(method, call), signalled)[Symbol.asyncIterator]();
+    try {
+      await pump(method, responses, call, signalled.signal);
+      end();
+      call.end();
+    } catch (error) {
+      // A handler that waits for its signal has seen it; one that waits for requests gets the end of them. Neither is waited for.
+      void responses
+        .return?.()
+        .then(undefined, (reason: unknown) => context.log.debug('stream handler failed after its client', { error: reason }));
+      call.emit('error', asServiceError(end(error)));
+    }
+  };
+}
+
+/** Sends what the handler yields, at the pace of the client. */
+async function pump(
+  method: AnyStreamMethod,
+  responses: AsyncIterator<unknown>,
+  call: StreamingCall,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    const next = await unlessAborted(responses.next(), signal);
+    if (next.done) return;
+    const taken = call.write(asBuffer(encodeMessage(method.name, method.response, next.value)));
+    if (!taken) await once(call, 'drain', { signal });
+  }
+}
+
+/** Not Promise.race with one promise for the whole stream: that would gather a reaction for each message. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
+
+async function* requestsOf(method: AnyStreamMethod, call: StreamingCall): AsyncGenerator<unknown> {
+  if ('request' in call && call.request !== undefined) {
+    yield decodeMessage(method.name, method.request, call.request);
+    return;
+  }
+  // Leaving the loop must not tear down the side we answer on.
+  const messages = (call as unknown as Readable).iterator({ destroyOnReturn: false });
+  for await (const bytes of messages) yield decodeMessage(method.name, method.request, bytes as Buffer);
+}
+
+/** The context of a call, and a function that ends it: tells the observer, and gives the status of a failure. */
+function begin(method: Pick<UnaryMethod, 'service' | 'name'>, call: AnyCall, context: HandlerContext) {
+  const path = methodPath(method);
+  const startedAt = context.onCall ? performance.now() : 0;
+  const caller = context.callerOf(call.getPeer()) ?? { id: 'c0', protocol: 'grpc' as const, peer: 'unknown' };
+  const signalled = new Call(caller, metadataOf(call.metadata));
+  call.on('cancelled', () => signalled.abort(cancelReason(call)));
+  function end(): undefined;
+  function end(error: unknown): Status;
+  function end(error?: unknown): Status | undefined {
+    if (error === undefined) {
+      context.onCall?.({ method: path, caller, startedAt });
+      return undefined;
+    }
+    const status = statusOf(error, path, context.log);
+    const told = isAgentError(error) ? error : new AgentError('internal', status.message, { cause: error });
+    context.onCall?.({ method: path, caller, startedAt, error: told });
+    return status;
+  }
+  return { end, signalled };
+}
+
+function cancelReason(call: AnyCall): AgentError {
+  const deadline = Number(call.getDeadline());
+  if (Date.now() >= deadline) return new AgentError('deadline_exceeded', 'timeout');
+  return new AgentError('cancelled', 'the client cancelled the call or closed the connection');
+}
+
+function metadataOf(metadata: grpc.Metadata): ReadonlyMap<string, string> {
+  const map = new Map<string, string>();
+  for (const key of Object.keys(metadata.getMap())) {
+    const value = metadata.get(key).at(-1);
+    if (typeof value === 'string') map.set(key, value);
+  }
+  return map;
+}
+
+function asServiceError(status: Status): Partial<grpc.StatusObject> {
+  return { code: status.code, details: status.message };
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,76 @@
+// The gRPC side: grpc-js fed with connections that are open already and with the same method table as ttrpc. Messages pass it as bytes, so
+// that decoding, encoding and their failures are the same on both protocols. Loaded at the first HTTP/2 client.
+import type net from 'node:net';
+import * as grpc from '@grpc/grpc-js';
+import { MAX_GRPC_SESSION_MB, MAX_GRPC_STREAMS, MAX_MESSAGE_BYTES } from '../limits.ts';
+import { type Caller, type Method, methodPath } from '../service.ts';
+import { codeToNumber } from '../status.ts';
+import { type HandlerContext, streamHandler, unaryHandler } from './handlers.ts';
+
+export interface GrpcServer {
+  /** Takes over a socket whose first bytes, if any were read, have been put back. */
+  accept(socket: net.Socket, caller: Caller): void;
+  /** GOAWAY to all; calls that run may finish for `graceMs`. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** What the injector can do beyond its declared interface (gRFC L114). */
+interface Injector extends grpc.ConnectionInjector {
+  drain(graceMs: number): void;
+}
+
+const OPTIONS: grpc.ServerOptions = {
+  'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+  'grpc.max_concurrent_streams': MAX_GRPC_STREAMS,
+  'grpc-node.max_session_memory': MAX_GRPC_SESSION_MB,
+  'grpc.enable_channelz': 0,
+};
+
+export function createGrpcServer(methods: Iterable<Method>, options: Pick<HandlerContext, 'log' | 'onCall'>): GrpcServer {
+  const callers = new Map<string, Caller>();
+  const context: HandlerContext = { ...options, callerOf: (peer) => callers.get(peer) };
+  const server = new grpc.Server({ ...OPTIONS, interceptors: [refuseCompressed] });
+  for (const method of methods) register(server, method, context);
+  const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure()) as Injector;
+  return {
+    accept(socket, caller) {
+      // grpc-js tells a handler its peer by this property; on a socket made from an fd it would be undefined.
+      Object.defineProperty(socket, 'remoteAddress', { value: caller.id });
+      callers.set(caller.id, caller);
+      socket.once('close', () => callers.delete(caller.id));
+      injector.injectConnection(socket);
+    },
+    close(graceMs) {
+      injector.drain(graceMs);
+      return new Promise((resolve) => {
+        const timer = setTimeout(() => server.forceShutdown(), graceMs);
+        server.tryShutdown(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+    },
+  };
+}
+
+function register(server: grpc.Server, method: Method, context: HandlerContext): void {
+  const path = methodPath(method);
+  const asBytes = (bytes: Buffer) => bytes;
+  const ok =
+    method.kind === 'unary'
+      ? server.register(path, unaryHandler(method, context), asBytes, asBytes, 'unary')
+      : server.register(path, streamHandler(method, context), asBytes, asBytes, method.kind === 'bidi' ? 'bidi' : 'serverStream');
+  if (!ok) throw new TypeError(`method ${path} is registered twice`);
+}
+
+/**
+ * Inflating on behalf of a client is work we need not do: over vsock nothing is gained by it. grpc-js has no option for it and
+ * takes the header out of the metadata, so the call's own field is read.
+ */
+const refuseCompressed: grpc.ServerInterceptor = (_method, call) => {
+  const { incomingEncoding } = call as { incomingEncoding?: string };
+  if (incomingEncoding !== 'identity') {
+    call.sendStatus({ code: codeToNumber('unimplemented'), details: `grpc-encoding ${incomingEncoding} is not supported` });
+  }
+  return call as grpc.ServerInterceptingCall;
+};
