@@ -93,10 +93,13 @@ export function fromErrno(error: unknown, doing: string, fields?: ErrorFields): 
   return new AgentError(code, `${doing}: ${reason}`, { cause: error, fields });
 }
 
+const MAX_CHAIN = 8;
+
 /** The message of an error and of each of its causes, outermost first, joined by `: `. */
 export function describeError(error: unknown): string {
   const parts: string[] = [];
-  for (let at: unknown = error; at !== undefined && at !== null && parts.length < 8; ) {
+  // A chain of causes may be a ring.
+  for (let at: unknown = error, depth = 0; at !== undefined && at !== null && depth < MAX_CHAIN; depth++) {
     const text = at instanceof Error ? at.message : String(at);
     if (!parts.some((part) => part.includes(text))) parts.push(text);
     at = at instanceof Error ? at.cause : undefined;

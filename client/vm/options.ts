@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { AgentError } from '../../agent/errors.ts';
 import type { Accel, Way } from './machine.ts';
+import { projectRoot } from './project-root.ts';
 
 /** A raw image that the guest sees as a virtio-blk disk. */
 export interface Disk {
@@ -71,9 +72,6 @@ export interface ResolvedOptions {
   silenceMs: number;
   waitFor: 'listening' | 'console';
 }
-
-/** The checkout (or installed package) this file belongs to. */
-export const projectRoot = resolve(import.meta.dirname, '../..');
 
 /** @throws AgentError invalid_argument that names the field; not_found for a missing file */
 export function resolveOptions(options: BootOptions): ResolvedOptions {

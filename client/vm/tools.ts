@@ -1,7 +1,7 @@
 // Where the programs a guest needs are: unpacked by the build, on PATH, or where Debian keeps what is not for people.
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { projectRoot } from './options.ts';
+import { projectRoot } from './project-root.ts';
 
 export type Tool = 'qemu-system-x86_64' | 'vhost-device-vsock' | 'virtiofsd';
 

@@ -21,13 +21,26 @@ export const PARTS: readonly Part[] = [
   { path: 'agent/log-sink.ts', mayImport: ['agent/errors.ts'] },
   { path: 'agent/log-winston.ts', mayImport: ['agent/log.ts', 'agent/log-line.ts', 'agent/log-sink.ts'] },
   { path: 'agent/lifecycle.ts', mayImport: ERRORS_AND_LOG },
-  // Main knows them all.
+  // The composition root knows them all: main reads the configuration, agent builds the parts, warm-up loads them for the image build.
   { path: 'agent/main.ts', mayImport: ['agent/', 'native/index.ts'] },
+  { path: 'agent/agent.ts', mayImport: ['agent/', 'native/index.ts'] },
+  { path: 'agent/warm-up.ts', mayImport: ['agent/'] },
 
   { path: 'agent/config/', mayImport: ERRORS_AND_LOG },
   { path: 'agent/transport/', mayImport: [...ERRORS_AND_LOG, 'native/index.ts'], mayImportTypes: CONFIG_TYPES },
   { path: 'agent/rpc/', mayImport: [...ERRORS_AND_LOG, 'proto/int64.ts'], mayImportTypes: CONFIG_TYPES },
+  // Where a connection meets its protocol: the one file of rpc that knows what a connection is.
+  {
+    path: 'agent/rpc/server.ts',
+    mayImport: [...ERRORS_AND_LOG, 'agent/rpc/', 'agent/transport/'],
+    mayImportTypes: CONFIG_TYPES,
+  },
   // The core knows neither protocol nor transport, so a lower part never sees api, rpc or transport.
+  // Reflection answers with gRPC's numbers inside its messages, and status.ts is their only home.
+  {
+    path: 'agent/api/reflection/',
+    mayImport: [...ERRORS_AND_LOG, 'agent/rpc/service.ts', 'agent/rpc/status.ts'],
+  },
   {
     path: 'agent/api/',
     mayImport: [
@@ -61,7 +74,7 @@ export const PARTS: readonly Part[] = [
   { path: 'native/', mayImport: [] },
   // Arithmetic of 64-bit fields; the generated messages call it as well.
   { path: 'proto/', mayImport: [] },
-  // Dialling and framing are written once, so the client borrows them from the agent.
+  // Dialling, framing, codes and limits are written once, so the client borrows them from the agent.
   {
     path: 'client/',
     mayImport: [
@@ -69,6 +82,8 @@ export const PARTS: readonly Part[] = [
       'native/index.ts',
       'agent/errors.ts',
       'agent/transport/',
+      'agent/rpc/limits.ts',
+      'agent/rpc/status.ts',
       'agent/rpc/ttrpc/frame.ts',
       'agent/rpc/ttrpc/envelope.ts',
     ],
@@ -81,7 +96,7 @@ export const PARTS: readonly Part[] = [
 export const RESERVED_IMPORTS: ReadonlyArray<{ readonly what: RegExp; readonly only: readonly string[] }> = [
   { what: /^#proto\//, only: ['agent/api/', 'client/', 'scripts/', 'test/'] },
   { what: /^@grpc\//, only: ['agent/rpc/grpc/', 'client/rpc/', 'scripts/', 'test/'] },
-  { what: /^winston/, only: ['agent/log-winston.ts', 'scripts/', 'test/'] },
+  { what: /^winston/, only: ['agent/log-winston.ts', 'agent/warm-up.ts', 'scripts/', 'test/'] },
   { what: /^smol-toml/, only: ['agent/config/toml.ts', 'scripts/', 'test/'] },
-  { what: /^execa/, only: ['agent/process/tool.ts', 'client/', 'scripts/', 'test/'] },
+  { what: /^execa/, only: ['agent/process/tool.ts', 'agent/warm-up.ts', 'client/', 'scripts/', 'test/'] },
 ];
