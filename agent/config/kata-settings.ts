@@ -1,5 +1,6 @@
 // Kata's settings under Kata's names, defaults and guards (kata-agent config.rs and its README).
 // Settings that only later parts use are read and kept as well.
+import type { LogThreshold } from '../log.ts';
 import { absolutePath, duration, int32, logLevel, natural, oneOf, text, truth, url } from './kinds.ts';
 import { type Guard, setting } from './setting.ts';
 
@@ -14,7 +15,7 @@ export const kataSettings = {
     env: 'KATA_AGENT_SERVER_ADDR',
     effect: 'Where the agent listens: `vsock://CID:PORT` (CID -1 is any), `unix:///path`, `unix://@abstract`.',
   }),
-  logLevel: setting({
+  logLevel: setting<LogThreshold>({
     kind: logLevel,
     fallback: 'info',
     param: 'agent.log',

@@ -1,7 +1,7 @@
 // What every container needs from the agent, handed down by the composition root.
 import type { Keeper } from '../keeper/keeper.ts';
 import type { Logger } from '../log.ts';
-import type { OpenFd } from '../process/stdio.ts';
+import type { FdSockets } from '../process/stdio.ts';
 import type { MountDoor } from './bundle.ts';
 import type { Crun } from './crun.ts';
 import type { StorageTable } from './storage/storage-table.ts';
@@ -11,7 +11,7 @@ export interface ContainerHost {
   readonly keeper: Keeper;
   readonly door: MountDoor;
   readonly storages: StorageTable;
-  readonly openFd: OpenFd;
+  readonly sockets: FdSockets;
   readonly log: Logger;
   /** Bundles lie here, one directory a container. */
   readonly bundleDir: string;

@@ -11,6 +11,7 @@ import { launch } from './launch.ts';
 import type { OomWatch } from './oom.ts';
 import { removeScratchFile } from './scratch-file.ts';
 import { stringifySpec } from './spec/json.ts';
+import { prepareExec, prepareUpdate } from './spec/prepare.ts';
 import type { ResourcesSpec } from './spec/resources.ts';
 import type { ProcessSpec, RuntimeSpec } from './spec/types.ts';
 import { type ContainerState, checkAllowed } from './state.ts';
@@ -108,7 +109,8 @@ export class Container {
     }
     this.#starting.add(execId);
     try {
-      const started = await this.#launchExec(execId, { ...process, capabilities: process.capabilities ?? this.#capabilities() });
+      const complete = { ...process, capabilities: process.capabilities ?? this.#capabilities() };
+      const started = await this.#launchExec(execId, prepareExec(complete, this.#onDropped));
       this.#execs.set(execId, started);
       return started;
     } finally {
@@ -159,7 +161,8 @@ export class Container {
   /** Changes limits at once; what `resources` leaves out stays. */
   async update(resources: ResourcesSpec): Promise<void> {
     checkAllowed('update', this.state, this.id);
-    const file = await writeBundleFile(this.#parts.bundle, `resources-${this.#execCount++}.json`, stringifySpec(resources));
+    const wanted = prepareUpdate(resources, this.spec, this.#onDropped);
+    const file = await writeBundleFile(this.#parts.bundle, `resources-${this.#execCount++}.json`, stringifySpec(wanted));
     await this.#host.crun.update(this.id, file).finally(() => removeScratchFile(file));
   }
 
@@ -185,6 +188,9 @@ export class Container {
     );
     await Promise.race([this.init.exited, timeout]).finally(() => clearTimeout(timer));
   }
+
+  readonly #onDropped = (field: string, reason: string) =>
+    this.#log.debug('setting dropped', { container: this.id, field, reason });
 
   #capabilities(): ProcessSpec['capabilities'] {
     const capabilities = this.spec.process?.capabilities;

@@ -18,7 +18,7 @@ export interface CreateContainerRequest {
 }
 
 /** What the sandbox adds: its namespaces, and whom to tell of an out-of-memory kill. */
-export interface SandboxView extends Omit<PrepareContext, 'containerId' | 'bundleRootfs'> {
+export interface SandboxView extends Omit<PrepareContext, 'containerId' | 'bundleRootfs' | 'onDropped'> {
   onOom(containerId: string): void;
 }
 
@@ -46,7 +46,12 @@ async function build(
   undo: AsyncDisposableStack,
 ): Promise<Container> {
   const bundle = bundleOf(host.bundleDir, id);
-  const spec = prepareSpec(asked, { ...sandbox, containerId: id, bundleRootfs: bundle.rootfs });
+  const spec = prepareSpec(asked, {
+    ...sandbox,
+    containerId: id,
+    bundleRootfs: bundle.rootfs,
+    onDropped: (field, reason) => host.log.debug('setting dropped', { container: id, field, reason }),
+  });
 
   undo.defer(() => removeTree(host.door, bundle.directory));
   const storages = await host.storages.add(wanted, { containerId: id });

@@ -1,6 +1,6 @@
 // From "crun makes a process" to a supervised one: streams before, exit record and identity after.
 import { AgentError } from '../errors.ts';
-import { readStartTime } from '../keeper/proc-start-time.ts';
+import { readStartTime, ticksSinceBoot } from '../keeper/proc-start-time.ts';
 import { ContainerProcess } from '../process/container-process.ts';
 import { prepareStdio } from '../process/stdio.ts';
 import type { ContainerHost } from './container-host.ts';
@@ -23,10 +23,11 @@ export async function launch(
   const { containerId, execId, process } = request;
   const prepared = await prepareStdio({
     terminal: process.terminal ?? false,
-    openFd: host.openFd,
+    sockets: host.sockets,
     runtimeDir: host.runtimeDir,
     pipeSizeBytes: host.pipeSizeBytes,
   });
+  const since = ticksSinceBoot();
   let pid: number;
   try {
     pid = await make({ fds: prepared.childFds, consoleSocket: prepared.consoleSocket });
@@ -34,9 +35,9 @@ export async function launch(
     await prepared.abandon();
     throw error;
   }
-  // Undefined when the process is gone already; the keeper then goes by the pid and the exit's age.
+  // Undefined when the process is gone already; the keeper then goes by the pid and when this began.
   const startTime = await readStartTime(pid);
-  const exit = host.keeper.exitOf(pid, startTime);
+  const exit = host.keeper.exitOf(pid, startTime, since);
   const identity = { containerId, execId, pid, startTime };
   try {
     return new ContainerProcess(identity, process.args ?? [], await prepared.attach(), exit);

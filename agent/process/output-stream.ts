@@ -4,8 +4,6 @@
 import type { Socket } from 'node:net';
 import { AgentError } from '../errors.ts';
 
-/** Read chunk; the size of a default pipe. */
-const CHUNK_BYTES = 64 * 1024;
 /** design.md §3: the log of one stream. */
 export const STREAM_LIMIT_BYTES = 256 * 1024;
 /** Reads of one stream that may wait at the same time. */
@@ -13,14 +11,11 @@ const MAX_WAITING_READS = 64;
 /** How long output may go on after its process has ended while something it left behind holds the pipe (kata-agent.md §3.8). */
 export const DRAIN_MS = 500;
 
-/** libuv's static read buffer and its callback; return false to stop reading until `resume()`. */
-export interface ReadInto {
-  buffer: Uint8Array;
-  callback(bytes: number, buffer: Uint8Array): boolean;
-}
+/** Gets the bytes as they are read, valid during the call only; returning false stops the reading until `resume()`. */
+export type OnChunk = (chunk: Buffer) => boolean;
 
-/** Opens the stream's fd as a socket that reads into the buffer given. */
-export type OpenReadable = (onread: ReadInto) => Socket;
+/** Opens the stream's fd as a socket that hands on what it reads. */
+export type OpenReadable = (onChunk: OnChunk) => Socket;
 
 interface WaitingRead {
   maxBytes: number;
@@ -44,13 +39,13 @@ export class OutputStream {
   constructor(open: OpenReadable, options: { limitBytes?: number; drainMs?: number } = {}) {
     this.#limitBytes = options.limitBytes ?? STREAM_LIMIT_BYTES;
     this.#drainMs = options.drainMs ?? DRAIN_MS;
-    this.#socket = open({
-      buffer: Buffer.allocUnsafeSlow(CHUNK_BYTES),
-      callback: (bytes, buffer) => this.#received(bytes, buffer),
-    });
+    this.#socket = open((chunk) => this.#received(chunk));
     // A terminal whose last slave has closed reads EIO (man 4 pts): that is its end of output.
     this.#socket.on('error', () => this.#finish());
-    this.#socket.on('end', () => this.#finish());
+    this.#socket.on('end', () => {
+      this.#finish();
+      this.#socket.destroy();
+    });
     this.#socket.on('close', () => this.#finish());
   }
 
@@ -115,10 +110,10 @@ export class OutputStream {
     });
   }
 
-  #received(bytes: number, buffer: Uint8Array): boolean {
-    this.#chunks.push(Buffer.from(buffer.subarray(0, bytes)));
-    this.#heldBytes += bytes;
-    this.#readTotal += bytes;
+  #received(chunk: Buffer): boolean {
+    this.#chunks.push(Buffer.from(chunk));
+    this.#heldBytes += chunk.length;
+    this.#readTotal += chunk.length;
     while (this.#waiting.length > 0 && this.#heldBytes > 0) {
       const next = this.#waiting.shift()!;
       next.resolve(this.#take(next.maxBytes));

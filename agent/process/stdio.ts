@@ -2,15 +2,20 @@
 import type { Socket } from 'node:net';
 import { native } from '../../native/index.ts';
 import { receiveConsole } from './console-socket.ts';
-import { OutputStream, type ReadInto } from './output-stream.ts';
+import { type OnChunk, OutputStream } from './output-stream.ts';
 import { StdinSink } from './stdin-sink.ts';
 
-/** Makes an ordinary socket of a pipe's or a terminal's fd, which it then owns; given by the composition root. */
-export type OpenFd = (fd: number, options: { onread?: ReadInto }) => Socket;
+/** Makes sockets of pipes' and terminals' fds, which they then own; given by the composition root. */
+export interface FdSockets {
+  /** Nothing is read from it. */
+  writer(fd: number): Socket;
+  /** Reads at once, and may be written to where the fd can. */
+  reader(fd: number, onChunk: OnChunk): Socket;
+}
 
 export interface StdioOptions {
   terminal: boolean;
-  openFd: OpenFd;
+  sockets: FdSockets;
   /** Directory for console sockets. */
   runtimeDir: string;
   /** F_SETPIPE_SZ for stdout and stderr; 0 keeps the kernel's size. */
@@ -44,7 +49,7 @@ export async function prepareStdio(options: StdioOptions): Promise<PreparedStdio
   return options.terminal ? await prepareTerminal(options) : preparePipes(options);
 }
 
-function preparePipes({ openFd, pipeSizeBytes }: StdioOptions): PreparedStdio {
+function preparePipes({ sockets, pipeSizeBytes }: StdioOptions): PreparedStdio {
   const door = native();
   const open: number[] = [];
   const pipe = () => {
@@ -63,9 +68,9 @@ function preparePipes({ openFd, pipeSizeBytes }: StdioOptions): PreparedStdio {
       attach: async () => {
         for (const fd of [stdinRead, stdoutWrite, stderrWrite]) door.close(fd);
         return pipeStdio(
-          new StdinSink(openFd(stdinWrite, {}), { terminal: false }),
-          new OutputStream((onread) => openFd(stdoutRead, { onread })),
-          new OutputStream((onread) => openFd(stderrRead, { onread })),
+          new StdinSink(sockets.writer(stdinWrite), { terminal: false }),
+          new OutputStream((onChunk) => sockets.reader(stdoutRead, onChunk)),
+          new OutputStream((onChunk) => sockets.reader(stderrRead, onChunk)),
         );
       },
       abandon: async () => {
@@ -96,20 +101,20 @@ function pipeStdio(stdin: StdinSink, stdout: OutputStream, stderr: OutputStream)
   };
 }
 
-async function prepareTerminal({ openFd, runtimeDir }: StdioOptions): Promise<PreparedStdio> {
+async function prepareTerminal({ sockets, runtimeDir }: StdioOptions): Promise<PreparedStdio> {
   const console = await receiveConsole(runtimeDir);
   return {
     childFds: [-1, -1, -1],
     consoleSocket: console.path,
-    attach: async () => terminalStdio(await console.master(), openFd),
+    attach: async () => terminalStdio(await console.master(), sockets),
     abandon: () => console.close(),
   };
 }
 
-function terminalStdio(masterFd: number, openFd: OpenFd): Stdio {
+function terminalStdio(masterFd: number, sockets: FdSockets): Stdio {
   let socket: Socket | undefined;
-  const output = new OutputStream((onread) => {
-    socket = openFd(masterFd, { onread });
+  const output = new OutputStream((onChunk) => {
+    socket = sockets.reader(masterFd, onChunk);
     return socket;
   });
   return {

@@ -13,16 +13,22 @@ const asArgument = { unknownContainer: 'invalid_argument' } as const;
 
 export function containerMethods(sandbox: Sandbox): Method[] {
   return [
-    kataMethod('CreateContainer', grpc.CreateContainerRequest, Empty, async (request) => {
-      checkPresent(request.OCI);
-      await sandbox.createContainer({
-        id: request.containerId,
-        spec: toRuntimeSpec(request.OCI),
-        storages: toStorages(request.storages),
-        sandboxPidns: request.sandboxPidns,
-      });
-      return {};
-    }),
+    kataMethod(
+      'CreateContainer',
+      grpc.CreateContainerRequest,
+      Empty,
+      async (request) => {
+        checkPresent(request.OCI);
+        await sandbox.createContainer({
+          id: request.containerId,
+          spec: toRuntimeSpec(request.OCI),
+          storages: toStorages(request.storages),
+          sandboxPidns: request.sandboxPidns,
+        });
+        return {};
+      },
+      { badContainerId: 'internal' },
+    ),
 
     kataMethod('StartContainer', grpc.StartContainerRequest, Empty, async ({ containerId }) => {
       await sandbox.alone(containerId, (container) => container.start());

@@ -9,6 +9,8 @@ export const AGENT_SERVICE = 'grpc.AgentService';
 export type UnknownContainer = 'internal' | 'invalid_argument';
 
 export interface KataRules {
+  /** A malformed container id is INTERNAL to CreateContainer, as a bad argument of the original is (§3.3). */
+  badContainerId?: 'internal';
   unknownContainer?: UnknownContainer;
   /** not_found unless told: runtime-rs takes that code as "already terminated". */
   unknownProcess?: Code;
@@ -17,7 +19,6 @@ export interface KataRules {
 /** Codes that Kata's clients know as they are; every other failure is INTERNAL there. */
 const KEPT: ReadonlySet<Code> = new Set([
   'invalid_argument',
-  'not_found',
   'permission_denied',
   'deadline_exceeded',
   'resource_exhausted',
@@ -58,6 +59,11 @@ export function asKataError(error: unknown, rules: KataRules): unknown {
   if (error.code === 'not_found' && error.fields['missing'] === 'process') {
     return renamed(error, rules.unknownProcess ?? 'not_found', error.message);
   }
+  if (error.fields['field'] === 'container_id' && rules.badContainerId !== undefined) {
+    return renamed(error, rules.badContainerId, error.message);
+  }
+  // NOT_FOUND tells runtime-rs that a process has ended, so nothing else may say it: a missing file, a root.
+  if (error.code === 'not_found') return renamed(error, 'internal', error.message);
   return KEPT.has(error.code) ? error : renamed(error, 'internal', error.message);
 }
 

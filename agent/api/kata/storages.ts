@@ -1,6 +1,6 @@
 // Kata's Storage messages to the core's.
-import type { grpc } from '#proto/kata.js';
-import type { Storage } from '../../container/storage/storage.ts';
+import { type grpc, types } from '#proto/kata.js';
+import type { FsGroup, Storage } from '../../container/storage/storage.ts';
 
 export function toStorages(storages: readonly grpc.Storage.$Properties[]): Storage[] {
   return storages.map((storage) => ({
@@ -10,6 +10,12 @@ export function toStorages(storages: readonly grpc.Storage.$Properties[]): Stora
     fstype: storage.fstype ?? '',
     options: storage.options ?? [],
     mountPoint: storage.mountPoint ?? '',
+    fsGroup: storage.fsGroup ? toFsGroup(storage.fsGroup) : undefined,
     shared: storage.shared ?? false,
   }));
+}
+
+function toFsGroup({ groupId, groupChangePolicy }: grpc.FSGroup.$Properties): FsGroup {
+  const onMismatch = groupChangePolicy === types.FSGroupChangePolicy.OnRootMismatch;
+  return { gid: groupId ?? 0, policy: onMismatch ? 'on_root_mismatch' : 'always' };
 }

@@ -5,7 +5,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hasCode } from '../../../agent/errors.ts';
-import { OutputStream } from '../../../agent/process/output-stream.ts';
+import { type OnChunk, OutputStream } from '../../../agent/process/output-stream.ts';
 
 describe('the output of a process', () => {
   let directory: string;
@@ -18,10 +18,7 @@ describe('the output of a process', () => {
     const server = createServer({ allowHalfOpen: true }).listen(join(directory, 's'));
     await once(server, 'listening');
     const accepted = once(server, 'connection');
-    stream = new OutputStream((onread) => connect({ path: join(directory, 's'), onread: { ...onread, buffer: onread.buffer } }), {
-      limitBytes: 128 * 1024,
-      drainMs: 30,
-    });
+    stream = new OutputStream((onChunk) => readingSocket(join(directory, 's'), onChunk), { limitBytes: 128 * 1024, drainMs: 30 });
     [writer] = (await accepted) as [Socket];
     close = () => {
       stream.close();
@@ -109,3 +106,8 @@ describe('the output of a process', () => {
     await Promise.all(waiting);
   });
 });
+
+function readingSocket(path: string, onChunk: OnChunk): Socket {
+  const callback = (bytes: number, buffer: Uint8Array) => onChunk((buffer as Buffer).subarray(0, bytes));
+  return connect({ path, onread: { buffer: Buffer.alloc(64 * 1024), callback } });
+}

@@ -1,0 +1,132 @@
+// Builds the agent's parts from its configuration and starts them: keeper, containers, APIs, listener.
+import { mkdir } from 'node:fs/promises';
+import { uptime } from 'node:os';
+import { native } from '../native/index.ts';
+import { berthMethods } from './api/berth/containers.ts';
+import { kataHealthMethods } from './api/health/kata.ts';
+import { agentServiceMethods } from './api/kata/agent-service.ts';
+import type { Config } from './config/config.ts';
+import { Crun } from './container/crun.ts';
+import { StorageTable } from './container/storage/storage-table.ts';
+import { AgentError } from './errors.ts';
+import { readGuestDetails, type WantedDetails } from './guest/details.ts';
+import { needsNoPivot, readRootFsType } from './guest/root-fs.ts';
+import { IdleTrim } from './guest/trim.ts';
+import { connectKeeper, type Keeper } from './keeper/keeper.ts';
+import type { Lifecycle } from './lifecycle.ts';
+import type { Logger } from './log.ts';
+import { serve } from './rpc/server.ts';
+import { type Method, methodTable } from './rpc/service.ts';
+import { Sandbox } from './sandbox/sandbox.ts';
+import { parseListenEndpoint } from './transport/endpoint.ts';
+import { listen } from './transport/listen.ts';
+import { readChunks, socketFromFd } from './transport/pipe-handle.ts';
+import { KATA_VERSION } from './version.ts';
+
+/** What running calls may take when the agent stops. */
+const GRACE_MS = 2_000;
+
+export interface AgentParts {
+  config: Config;
+  lifecycle: Lifecycle;
+  log: Logger;
+}
+
+/** Resolves when the agent listens. */
+export async function startAgent({ config, lifecycle, log }: AgentParts): Promise<void> {
+  const keeper = await lifecycle.start(
+    'keeper',
+    () => openKeeper(log),
+    (opened) => opened.close(),
+  );
+  const { sandbox, storages } = await buildSandbox(config, keeper, log);
+  const trim = await lifecycle.start(
+    'idle trim',
+    () => new IdleTrim(),
+    (started) => started.close(),
+  );
+
+  const guestDetails = (wanted: WantedDetails) => readGuestDetails(wanted, agentFacts(storages));
+  const methods: Method[] = [...kataHealthMethods, ...agentServiceMethods({ sandbox, guestDetails }), ...berthMethods(sandbox)];
+  const rpc = await lifecycle.start(
+    'rpc',
+    () =>
+      serve(methodTable(methods), {
+        log,
+        loadGrpcMethods: async () => (await import('./api/grpc-methods.ts')).grpcMethods(methods),
+        onCall: (call) => {
+          trim.touch();
+          if (call.error !== undefined)
+            log.debug('call failed', { method: call.method, client: call.caller.id, error: call.error });
+        },
+      }),
+    (server) => server.close(GRACE_MS),
+    2 * GRACE_MS,
+  );
+
+  const endpoint = parseListenEndpoint(config.serverAddr);
+  await lifecycle.start(
+    'listener',
+    () => listen(endpoint, { allowedCid: config.allowCid }, rpc.accept),
+    (listener) => listener.close(),
+  );
+  log.info('agent listening', {
+    address: config.serverAddr,
+    uptime_ms: Math.round(uptime() * 1000),
+    init_uptime_ms: Number(process.env['BERTH_INIT_UPTIME_MS'] ?? 0),
+    generation: keeper.generation,
+  });
+  void sandbox.destroyed.then(() => powerOff(lifecycle, keeper));
+}
+
+function openKeeper(log: Logger): Keeper {
+  const fd = Number(process.env['BERTH_KEEPER_FD']);
+  if (!Number.isInteger(fd) || fd < 3) {
+    throw new AgentError('failed_precondition', 'BERTH_KEEPER_FD is not set: start the agent through `berth-init -- ...`');
+  }
+  return connectKeeper(fd, log.child({ subsystem: 'keeper' }));
+}
+
+async function buildSandbox(config: Config, keeper: Keeper, log: Logger) {
+  const door = native();
+  const crun = new Crun({ file: config.crunPath, runtimeDir: config.stateDir, noPivot: needsNoPivot(await readRootFsType()) });
+  await mkdir(config.bundleDir, { recursive: true, mode: 0o711 });
+  await crun.prepare();
+  const storages = new StorageTable({
+    door,
+    hotplugTimeoutMs: config.hotplugTimeoutMs,
+    bundleDir: config.bundleDir,
+    sysDir: '/sys',
+    devDir: '/dev',
+  });
+  const sandbox = new Sandbox({
+    crun,
+    keeper,
+    door,
+    storages,
+    sockets: { writer: socketFromFd, reader: (fd, onChunk) => readChunks(socketFromFd(fd), onChunk) },
+    log: log.child({ subsystem: 'container' }),
+    bundleDir: config.bundleDir,
+    runtimeDir: config.stateDir,
+    pipeSizeBytes: config.containerPipeSize,
+  });
+  return { sandbox, storages };
+}
+
+function agentFacts(storages: StorageTable) {
+  return {
+    version: KATA_VERSION,
+    initDaemon: process.ppid === 1,
+    deviceHandlers: [],
+    storageHandlers: storages.driverNames,
+    supportsSeccomp: true,
+    extraFeatures: ['seccomp'],
+  };
+}
+
+/** DestroySandbox has been answered by the time the servers have drained; then the VM goes (kata-agent.md §1.1). */
+async function powerOff(lifecycle: Lifecycle, keeper: Keeper): Promise<void> {
+  keeper.powerOff();
+  await lifecycle.stop('sandbox destroyed');
+  process.exit(0);
+}

@@ -1,0 +1,70 @@
+// The composition root: the only place that knows every part. Reads the configuration, builds the parts, listens, and
+// only then does what takes time.
+import { readFile } from 'node:fs/promises';
+import { parseArguments, USAGE, versionLine } from './config/arguments.ts';
+import { describeConfig } from './config/config.ts';
+import { loadConfig } from './config/load.ts';
+import { createLifecycle, EXIT_CRASHED, handleProcessEvents, type Lifecycle } from './lifecycle.ts';
+import { createTimestamps } from './log-clock.ts';
+import { formatLine, type LineOrigin } from './log-line.ts';
+import { openSink } from './log-sink.ts';
+import { type AgentLog, createAgentLog } from './log-winston.ts';
+import { AGENT_COMMIT, AGENT_VERSION } from './version.ts';
+
+/** What the log's last lines may take when the agent ends itself. */
+const FLUSH_MS = 500;
+/** comm and argv[0] as Kata's tools look for them (kata-agent.md §6.2). */
+const PROCESS_NAME = 'kata-agent';
+
+async function main(): Promise<void> {
+  const invocation = parseArguments(process.argv.slice(2));
+  switch (invocation.action) {
+    case 'version':
+      return void process.stdout.write(`${versionLine(AGENT_VERSION, AGENT_COMMIT, ['seccomp'])}\n`);
+    case 'help':
+      return void process.stdout.write(USAGE);
+    case 'warm-up':
+      return (await import('./warm-up.ts')).warmUp();
+    case 'run':
+      return run(invocation);
+  }
+}
+
+async function run(invocation: { configFile?: string }): Promise<void> {
+  process.title = PROCESS_NAME;
+  const log = openLog();
+  const lifecycle = createLifecycle(log.logger);
+  handleProcessEvents(process, lifecycle, {
+    exit: (code) => process.exit(code),
+    critical: log.critical,
+    flush: () => log.close(FLUSH_MS),
+  });
+  try {
+    const { config, notes } = await loadConfig(invocation, process.env, (path) => readFile(path, 'utf8'));
+    log.setThreshold(config.logLevel);
+    const { startAgent } = await import('./agent.ts');
+    await startAgent({ config, lifecycle, log: log.logger });
+    await announce(log, lifecycle);
+    log.logger.info('configuration', describeConfig(config));
+    for (const note of notes) log.logger.warn('configuration value not kept', { ...note });
+  } catch (error) {
+    log.critical('agent could not start', { error });
+    await log.close(FLUSH_MS);
+    process.exit(EXIT_CRASHED);
+  }
+}
+
+function openLog(): AgentLog {
+  const origin: LineOrigin = { version: AGENT_VERSION, pid: process.pid, now: createTimestamps() };
+  const sink = openSink(1, (count) => formatLine(origin, 'warn', 'log lines lost', { count }));
+  return createAgentLog({ origin, sink, threshold: 'info' });
+}
+
+/** winston and what else is not needed for an answer comes after the listener. */
+async function announce(log: AgentLog, lifecycle: Lifecycle): Promise<void> {
+  lifecycle.onStop('log', () => log.close(FLUSH_MS));
+  await log.start();
+  log.logger.info('announce', { version: AGENT_VERSION, commit: AGENT_COMMIT, node: process.version, v8: process.versions.v8 });
+}
+
+await main();
