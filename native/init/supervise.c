@@ -44,6 +44,7 @@ static void block_signals(void) {
   for (size_t i = 0; i < HANDLED; i++) sigaddset(&set, handled[i]);
   sigprocmask(SIG_SETMASK, &set, NULL);
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGCHLD, SIG_DFL); /* inherited as ignored, the kernel would reap for us */
   signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
