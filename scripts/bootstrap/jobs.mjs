@@ -3,17 +3,15 @@
 /** @typedef {{needs: 'everything' | 'code', commands: string[][]}} Job */
 
 const mocha = ['node_modules/mocha/bin/mocha.js'];
-const check = [
-  ['node_modules/typescript/bin/tsc', '-p', '.'],
-  ['node_modules/@biomejs/biome/bin/biome', 'check', '.'],
-];
+const specs = ['unit', 'protocol', 'vm'].flatMap((kind) => ['--spec', `test/${kind}/**/*.spec.ts`]);
+const check = ['scripts/check.ts'];
 
 /** Arguments of the pinned Node for each job; what the user typed after `--` goes to the last command. */
 export const JOBS = /** @type {Readonly<Record<string, Job>>} */ ({
   build: { needs: 'everything', commands: [] },
-  check: { needs: 'code', commands: check },
-  start: { needs: 'everything', commands: [['scripts/start.ts']] },
-  test: { needs: 'everything', commands: [...check, mocha] },
-  'test:long': { needs: 'everything', commands: [[...mocha, '--config', '.mocharc.long.json']] },
+  check: { needs: 'code', commands: [check] },
+  start: { needs: 'everything', commands: [['client/demo.ts']] },
+  test: { needs: 'everything', commands: [check, [...mocha, ...specs]] },
+  'test:long': { needs: 'everything', commands: [[...mocha, ...specs, '--spec', 'test/**/*.long.ts']] },
   bench: { needs: 'everything', commands: [['test/bench/bench.ts']] },
 });

@@ -42,12 +42,9 @@ export async function buildBase(): Promise<void> {
   const excluded = ['/usr/share/doc/*', '/usr/share/man/*', '/usr/share/info/*', '/usr/share/locale/*', '/usr/share/lintian/*'];
   const slim = [...excluded.map((files) => `path-exclude=${files}`), 'path-include=/usr/share/doc/*/copyright'];
   const aptConf = (await machineAptSettings()).split('\n').filter(Boolean);
-  const command = [
-    'mmdebstrap',
-    '--variant=minbase',
-    '--include=ca-certificates',
-    ...slim.map((option) => `--dpkgopt=${option}`),
-  ];
+  const command = ['mmdebstrap', '--variant=minbase', ...slim.map((option) => `--dpkgopt=${option}`)];
+  // prune.sh takes it out again.
+  if (debian.startsWith('https:')) command.push('--include=ca-certificates');
   command.push(
     ...aptConf.map((line) => `--aptopt=${line}`),
     'trixie',
@@ -90,7 +87,8 @@ function buildArguments(mirrors: Mirrors, aptSettings: string): string[] {
 
 async function buildah(args: readonly string[]): Promise<void> {
   const env = { ...process.env, BUILDAH_ISOLATION: 'chroot' };
-  await runLogged(asRoot(['buildah', ...(await storeOptions()), ...args]), { log, env });
+  // Mounts of a build that fails stay behind; in a mount namespace of its own they end with it.
+  await runLogged(asRoot(['unshare', '--mount', 'buildah', ...(await storeOptions()), ...args]), { log, env });
 }
 
 /** Layers as overlay mounts, or as plain copies where those are refused (a checkout that lies on an overlay itself). */
