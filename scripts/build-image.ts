@@ -72,7 +72,7 @@ async function stepGuestFiles(): Promise<void> {
   await runStep({
     id: 'guest-files',
     label: 'guest files',
-    inputs: [node, addon, INIT, AGENT, 'build/proto/descriptors.bin', 'scripts/build-image.ts'],
+    inputs: [node, addon, INIT, AGENT, 'scripts/build-image.ts'],
     outputs: [path.join(GUEST, 'node'), path.join(GUEST, 'main.js')],
     run: async () => {
       await rm(GUEST, { recursive: true, force: true });
@@ -80,7 +80,6 @@ async function stepGuestFiles(): Promise<void> {
       await execa('strip', ['-s', '-o', path.join(GUEST, 'node'), node]);
       await execa('strip', ['--strip-unneeded', '-o', path.join(GUEST, 'berth.node'), addon]);
       await copyFile(INIT, path.join(GUEST, 'berth-init'));
-      await copyFile(path.join(BUILD, 'proto/descriptors.bin'), path.join(GUEST, 'descriptors.bin'));
     },
   });
 }
