@@ -80,7 +80,9 @@ void Watcher::OnTimeout(uv_timer_t* handle) {
 }
 
 void Watcher::StartTimer(uint64_t timeoutMs) {
-  if (!closed()) uv_timer_start(&timer_, OnTimeout, timeoutMs, 0);
+  if (closed()) return;
+  uv_update_time(timer_.loop);  // the loop's clock stands still while JavaScript runs, and the wait would be that much shorter
+  uv_timer_start(&timer_, OnTimeout, timeoutMs, 0);
 }
 
 void Watcher::StopWaiting() {
