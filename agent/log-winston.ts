@@ -15,7 +15,9 @@ export interface AgentLog {
    * Never rejects: without winston lines keep going the short way.
    */
   start(): Promise<void>;
-  /** Waits at most `timeoutMs` until the lines are written; later lines are dropped. */
+  /** Waits at most `timeoutMs` until the lines so far are written. */
+  flush(timeoutMs: number): Promise<void>;
+  /** The same, and drops later lines. */
   close(timeoutMs: number): Promise<void>;
 }
 
@@ -66,6 +68,9 @@ export function createAgentLog(options: AgentLogOptions): AgentLog {
         (error) => emit('error', 'winston could not be loaded', {}, { error }),
       );
       return starting;
+    },
+    async flush(timeoutMs) {
+      await sink.drain(timeoutMs);
     },
     async close(timeoutMs) {
       await sink.drain(timeoutMs);

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { parseArguments, USAGE, versionLine } from './config/arguments.ts';
 import { describeConfig } from './config/config.ts';
 import { loadConfig } from './config/load.ts';
-import { createLifecycle, EXIT_CRASHED, handleProcessEvents, type Lifecycle } from './lifecycle.ts';
+import { createLifecycle, EXIT_CRASHED, handleProcessEvents } from './lifecycle.ts';
 import { createTimestamps } from './log-clock.ts';
 import { formatLine, type LineOrigin } from './log-line.ts';
 import { openSink } from './log-sink.ts';
@@ -39,12 +39,14 @@ async function run(invocation: { configFile?: string }): Promise<void> {
     critical: log.critical,
     flush: () => log.close(FLUSH_MS),
   });
+  // Registered first, so it comes last: what the other parts say while they stop is written too.
+  lifecycle.onStop('log', () => log.flush(FLUSH_MS));
   try {
     const { config, notes } = await loadConfig(invocation, process.env, (path) => readFile(path, 'utf8'));
     log.setThreshold(config.logLevel);
     const { startAgent } = await import('./agent.ts');
     await startAgent({ config, lifecycle, log: log.logger });
-    await announce(log, lifecycle);
+    await announce(log);
     log.logger.info('configuration', describeConfig(config));
     for (const note of notes) log.logger.warn('configuration value not kept', { ...note });
   } catch (error) {
@@ -61,8 +63,7 @@ function openLog(): AgentLog {
 }
 
 /** winston and what else is not needed for an answer comes after the listener. */
-async function announce(log: AgentLog, lifecycle: Lifecycle): Promise<void> {
-  lifecycle.onStop('log', () => log.close(FLUSH_MS));
+async function announce(log: AgentLog): Promise<void> {
   await log.start();
   log.logger.info('announce', { version: AGENT_VERSION, commit: AGENT_COMMIT, node: process.version, v8: process.versions.v8 });
 }

@@ -61,6 +61,13 @@ for (const started of [false, true]) {
       assert.doesNotThrow(() => log.logger.debug('x', fields));
     });
 
+    it('goes on after it was flushed', async () => {
+      const { log, messages } = await open();
+      await log.flush(10);
+      log.logger.info('still here');
+      assert.deepEqual(messages(), ['still here']);
+    });
+
     it('drops lines after it was closed', async () => {
       const { log, messages } = await open();
       log.logger.info('last');
