@@ -1,7 +1,7 @@
 // Builds QEMU's command line for a guest; pure. Names of options: QEMU's manual, qemu-system-x86_64(1).
 import { AgentError } from '../../agent/errors.ts';
 import type { Accel, Way } from './machine.ts';
-import type { ResolvedOptions } from './options.ts';
+import type { Machine, ResolvedOptions } from './options.ts';
 
 export interface QemuPlan {
   qemu: string;
@@ -18,23 +18,29 @@ export interface QemuPlan {
 const COMMAND_LINE_SIZE = 2048;
 const MMIO_SLOTS = 24;
 
+/**
+ * A microvm has no clock but the processor's: emulated on a busy machine, where its rate cannot be measured, one boot
+ * in several stands still for ever at `tsc: Unable to calibrate against PIT`. KVM tells the guest its clock.
+ */
+export function defaultMachine(accel: Accel): Machine {
+  return accel === 'kvm' ? 'microvm' : 'q35';
+}
+
 export function qemuArguments(plan: QemuPlan): string[] {
   const { options, accel } = plan;
+  const machine = options.machine ?? defaultMachine(accel);
   const argv = [plan.qemu, '-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-name', `berth-${plan.cid}`];
   argv.push('-accel', accel === 'kvm' ? 'kvm' : 'tcg,thread=multi', '-cpu', accel === 'kvm' ? 'host' : 'max');
   // Shared memory lets the vsock device and virtiofsd, processes of their own, reach the guest's rings.
   argv.push('-object', `memory-backend-memfd,id=mem,size=${options.memory}M,share=on`, '-m', `${options.memory}M`);
-  argv.push(
-    '-machine',
-    options.machine === 'microvm' ? 'microvm,acpi=on,pcie=off,rtc=on,memory-backend=mem' : 'q35,memory-backend=mem',
-  );
+  argv.push('-machine', machine === 'microvm' ? 'microvm,acpi=on,pcie=off,rtc=on,memory-backend=mem' : 'q35,memory-backend=mem');
   argv.push('-smp', String(options.cpus));
   argv.push('-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console');
   argv.push('-kernel', options.files.kernel, '-initrd', options.files.initrd, '-append', kernelCommandLine(options));
 
   // Given in this order the first disk is /dev/vda: the guest's early init takes that for its root.
-  const bus = options.machine === 'microvm' ? mmioSlots() : () => ({});
-  const suffix = options.machine === 'microvm' ? 'device' : 'pci';
+  const bus = machine === 'microvm' ? mmioSlots() : () => ({});
+  const suffix = machine === 'microvm' ? 'device' : 'pci';
   const root = options.files.root === undefined ? [] : [{ path: options.files.root, readonly: true, serial: 'root' }];
   for (const [index, disk] of [...root, ...options.disks].entries()) {
     const node = `disk${index}`;

@@ -182,7 +182,7 @@ export class VirtualMachine implements Guest {
     if (/guest cid.*in use/i.test(stderr)) return { kind: 'cid taken', message: `CID ${this.cid} is in use by someone else` };
     // QEMU that refuses KVM, or fails an assertion in it, has printed nothing of the guest.
     if (this.accel === 'kvm' && this.consoleTail(1).length === 0)
-      return { kind: 'silent', message: `QEMU ended under KVM: ${stderr}` };
+      return { kind: 'silent', message: `QEMU ended under KVM: ${stderr.split('\n')[0]}` };
     return {
       kind: 'ended',
       message: this.#explain(`the guest ended before its agent listened${stderr === '' ? '' : ` (${stderr})`}`),
