@@ -1,9 +1,10 @@
 // The composition root: the only place that knows every part. Reads the configuration, builds the parts, listens, and
 // only then does what takes time.
 import { readFile } from 'node:fs/promises';
-import { parseArguments, USAGE, versionLine } from './config/arguments.ts';
+import { type Invocation, parseArguments, USAGE, versionLine } from './config/arguments.ts';
 import { describeConfig } from './config/config.ts';
 import { loadConfig } from './config/load.ts';
+import { describeError } from './errors.ts';
 import { createLifecycle, EXIT_CRASHED, handleProcessEvents } from './lifecycle.ts';
 import { createTimestamps } from './log-clock.ts';
 import { formatLine, type LineOrigin } from './log-line.ts';
@@ -15,9 +16,11 @@ import { AGENT_COMMIT, AGENT_VERSION } from './version.ts';
 const FLUSH_MS = 500;
 /** comm and argv[0] as Kata's tools look for them (kata-agent.md §6.2). */
 const PROCESS_NAME = 'kata-agent';
+/** EX_USAGE (sysexits.h) */
+const EXIT_USAGE = 64;
 
 async function main(): Promise<void> {
-  const invocation = parseArguments(process.argv.slice(2));
+  const invocation = readArguments();
   switch (invocation.action) {
     case 'version':
       return void process.stdout.write(`${versionLine(AGENT_VERSION, AGENT_COMMIT, ['seccomp'])}\n`);
@@ -27,6 +30,15 @@ async function main(): Promise<void> {
       return (await import('./warm-up.ts')).warmUp();
     case 'run':
       return run(invocation);
+  }
+}
+
+function readArguments(): Invocation {
+  try {
+    return parseArguments(process.argv.slice(2));
+  } catch (error) {
+    process.stderr.write(`${PROCESS_NAME}: ${describeError(error)}\n${USAGE}`);
+    process.exit(EXIT_USAGE);
   }
 }
 
@@ -65,7 +77,7 @@ function openLog(): AgentLog {
 /** winston and what else is not needed for an answer comes after the listener. */
 async function announce(log: AgentLog): Promise<void> {
   await log.start();
-  log.logger.info('announce', { version: AGENT_VERSION, commit: AGENT_COMMIT, node: process.version, v8: process.versions.v8 });
+  log.logger.info('announce', { commit: AGENT_COMMIT, node: process.version, v8: process.versions.v8 });
 }
 
 await main();
