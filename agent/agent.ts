@@ -7,9 +7,10 @@ import { kataHealthMethods } from './api/health/kata.ts';
 import { agentServiceMethods } from './api/kata/agent-service.ts';
 import type { Config } from './config/config.ts';
 import { Crun } from './container/crun.ts';
+import { readCrunFeatures } from './container/crun-features.ts';
 import { StorageTable } from './container/storage/storage-table.ts';
 import { AgentError } from './errors.ts';
-import { readGuestDetails, type WantedDetails } from './guest/details.ts';
+import { type AgentFacts, readGuestDetails, type WantedDetails } from './guest/details.ts';
 import { needsNoPivot, readRootFsType } from './guest/root-fs.ts';
 import { IdleTrim } from './guest/trim.ts';
 import { connectKeeper, type Keeper } from './keeper/keeper.ts';
@@ -46,7 +47,8 @@ export async function startAgent({ config, lifecycle, log }: AgentParts): Promis
     (started) => started.close(),
   );
 
-  const guestDetails = (wanted: WantedDetails) => readGuestDetails(wanted, agentFacts(storages));
+  const guestDetails = (wanted: WantedDetails) =>
+    agentFacts(config.crunPath, storages).then((facts) => readGuestDetails(wanted, facts));
   const methods: Method[] = [...kataHealthMethods, ...agentServiceMethods({ sandbox, guestDetails }), ...berthMethods(sandbox)];
   const rpc = await lifecycle.start(
     'rpc',
@@ -113,14 +115,15 @@ async function buildSandbox(config: Config, keeper: Keeper, log: Logger) {
   return { sandbox, storages };
 }
 
-function agentFacts(storages: StorageTable) {
+async function agentFacts(crunPath: string, storages: StorageTable): Promise<AgentFacts> {
+  const supportsSeccomp = (await readCrunFeatures(crunPath)).has('SECCOMP');
   return {
     version: KATA_VERSION,
     initDaemon: process.ppid === 1,
     deviceHandlers: [],
     storageHandlers: storages.driverNames,
-    supportsSeccomp: true,
-    extraFeatures: ['seccomp'],
+    supportsSeccomp,
+    extraFeatures: supportsSeccomp ? ['seccomp'] : [],
   };
 }
 

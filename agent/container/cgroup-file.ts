@@ -24,6 +24,11 @@ export async function writeCgroupFile(path: string, text: string): Promise<void>
   }
 }
 
+/** Whether the error says that the cgroup has been removed, before or during the call. */
+export function isGone(error: unknown): boolean {
+  return isErrno(error, 'ENOENT', 'ENODEV');
+}
+
 /** "Flat keyed": one `key number` a line. Lines of another form are left out. */
 export function parseFlatKeyed(text: string | undefined): Map<string, bigint> {
   const values = new Map<string, bigint>();

@@ -1,7 +1,6 @@
 // The figures of a container's cgroup (cgroup v2): bytes, nanoseconds, counts. An undefined limit is none.
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isErrno } from '../errors.ts';
 import { parseFlatKeyed, parseLimit, readCgroupFile } from './cgroup-file.ts';
 
 export interface ContainerStats {
@@ -119,9 +118,4 @@ async function readHugetlb(names: readonly string[], read: ReadFile): Promise<Ma
     });
   }
   return stats;
-}
-
-/** What a container that has no cgroup any more is said to use. */
-export function isGone(error: unknown): boolean {
-  return isErrno(error, 'ENOENT', 'ENODEV');
 }

@@ -4,8 +4,8 @@ import { readdir, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AgentError, fromErrno, isErrno } from '../errors.ts';
-import { parseFlatKeyed, readCgroupFile, writeCgroupFile } from './cgroup-file.ts';
-import { type ContainerStats, isGone, readStats } from './cgroup-stats.ts';
+import { isGone, parseFlatKeyed, readCgroupFile, writeCgroupFile } from './cgroup-file.ts';
+import { type ContainerStats, readStats } from './cgroup-stats.ts';
 import { withinMs } from './deadline.ts';
 
 export type { ContainerStats } from './cgroup-stats.ts';

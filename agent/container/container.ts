@@ -10,6 +10,7 @@ import type { ContainerHost } from './container-host.ts';
 import { launch } from './launch.ts';
 import type { OomWatch } from './oom.ts';
 import { removeScratchFile } from './scratch-file.ts';
+import { DEFAULT_CGROUP_PARENT } from './spec/context.ts';
 import { stringifySpec } from './spec/json.ts';
 import { prepareExec, prepareUpdate } from './spec/prepare.ts';
 import type { ResourcesSpec } from './spec/resources.ts';
@@ -173,6 +174,8 @@ export class Container {
     await this.#parts.oom.check();
     this.#parts.oom.close();
     await this.#host.crun.delete(this.id);
+    // crun removes the container's own; those that only led to it are left to us.
+    await this.#parts.cgroup.remove(DEFAULT_CGROUP_PARENT);
     for (const process of [this.init, ...this.#execs.values()]) process.close();
     await this.#host.storages.release(this.#parts.storages);
     await removeTree(this.#host.door, this.#parts.bundle.directory);

@@ -4,7 +4,9 @@ import { openCgroup } from './cgroup.ts';
 import { Container } from './container.ts';
 import type { ContainerHost } from './container-host.ts';
 import { launch } from './launch.ts';
+import { checkMountSources } from './mount-sources.ts';
 import { watchOom } from './oom.ts';
+import { DEFAULT_CGROUP_PARENT } from './spec/context.ts';
 import { stringifySpec } from './spec/json.ts';
 import { type PrepareContext, prepareSpec } from './spec/prepare.ts';
 import type { RuntimeSpec } from './spec/types.ts';
@@ -57,15 +59,19 @@ async function build(
   const storages = await host.storages.add(wanted, { containerId: id });
   undo.defer(() => host.storages.release(storages));
   await mountRootfs(host.door, bundle, asked.root.path);
+  await checkMountSources(spec.mounts, host.bundleDir, sandbox.privatePaths);
   await writeBundleFile(bundle, 'config.json', stringifySpec(spec));
 
+  const cgroup = openCgroup(spec.linux.cgroupsPath ?? `/${id}`);
+  undo.defer(() => cgroup.remove(sandbox.cgroupParent ?? DEFAULT_CGROUP_PARENT));
   undo.defer(() => host.crun.delete(id));
   const init = await launch(host, { containerId: id, execId: id, process: spec.process }, (stdio) =>
     host.crun.create(id, bundle.directory, stdio),
   );
   undo.defer(() => init.close());
-  const cgroup = openCgroup(spec.linux.cgroupsPath ?? `/${id}`);
-  const oom = await watchOom(cgroup.directory, () => sandbox.onOom(id));
+  const oom = await watchOom(cgroup.directory, (kills) => {
+    for (let kill = 0; kill < kills; kill++) sandbox.onOom(id);
+  });
 
   host.log.info('container created', { container: id, pid: init.identity.pid });
   return new Container(host, { id, spec, bundle, cgroup, init, storages, oom }, host.log);

@@ -41,7 +41,8 @@ function checkType({ type }: MountSpec, field: string): void {
     refuse(`${field}.type`, `${quote(type)} is no file system type`);
 }
 
-function checkSource(source: string | undefined, field: string, privatePaths: readonly string[]): string {
+/** The path made plain. @throws invalid_argument for one that would show a container what is not meant for it */
+export function checkSource(source: string | undefined, field: string, privatePaths: readonly string[]): string {
   if (source === undefined) refuse(field, 'a bind mount needs a source');
   const normal = checkAbsolutePath(source, field);
   if (isProcessLink(normal)) refuse(field, `${quote(source)} leads into another process`);
