@@ -50,7 +50,7 @@ async function connectVsock(cid: number, port: number, timeoutMs: number, signal
 
 function connectUnix(path: string, signal: AbortSignal): Promise<net.Socket> {
   return new Promise((resolve, reject) => {
-    const socket = net.connect({ path, allowHalfOpen: true });
+    const socket = net.connect({ path });
     const fail = (error: unknown) => {
       signal.removeEventListener('abort', onAbort);
       socket.destroy();

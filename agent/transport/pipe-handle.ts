@@ -76,7 +76,7 @@ function inside(options: {
   manualStart?: boolean;
   onread?: object;
 }): net.SocketConstructorOpts {
-  return { allowHalfOpen: true, ...options } as net.SocketConstructorOpts;
+  return options as net.SocketConstructorOpts;
 }
 
 function takeHandle(socket: net.Socket): PipeHandle {

@@ -15,9 +15,7 @@ export const BACKLOG = 128;
 export async function listenUnix(endpoint: UnixEndpoint, onConnection: (connection: Connection) => void): Promise<Listener> {
   const doing = `listen on ${formatEndpoint(endpoint)}`;
   const isPath = !endpoint.path.startsWith('\0');
-  const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) =>
-    onConnection({ socket, peer: 'unix' }),
-  );
+  const server = net.createServer({ pauseOnConnect: true }, (socket) => onConnection({ socket, peer: 'unix' }));
   try {
     await listen(server, endpoint.path).catch(async (error: unknown) => {
       if (!isPath || !isErrno(error, 'EADDRINUSE') || !(await isStale(endpoint.path))) throw error;

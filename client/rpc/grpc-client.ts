@@ -21,6 +21,8 @@ export class GrpcClient implements RpcChannel {
 
   /** Takes the socket over. */
   constructor(socket: net.Socket) {
+    // http2 takes the handle over but does not start it, and a socket made from an fd is not started yet.
+    socket.read(0);
     this.#session = http2.connect('http://berth', {
       createConnection: () => socket,
       settings: { enablePush: false, initialWindowSize: WINDOW_BYTES },

@@ -14,11 +14,6 @@ export interface GrpcServer {
   close(graceMs: number): Promise<void>;
 }
 
-/** What the injector can do beyond its declared interface (gRFC L114). */
-interface Injector extends grpc.ConnectionInjector {
-  drain(graceMs: number): void;
-}
-
 const OPTIONS: grpc.ServerOptions = {
   'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
   'grpc.max_concurrent_streams': MAX_GRPC_STREAMS,
@@ -31,7 +26,7 @@ export function createGrpcServer(methods: Iterable<Method>, options: Pick<Handle
   const context: HandlerContext = { ...options, callerOf: (peer) => callers.get(peer) };
   const server = new grpc.Server({ ...OPTIONS, interceptors: [refuseCompressed] });
   for (const method of methods) register(server, method, context);
-  const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure()) as Injector;
+  const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
   return {
     accept(socket, caller) {
       // grpc-js tells a handler its peer by this property; on a socket made from an fd it would be undefined.
@@ -41,7 +36,6 @@ export function createGrpcServer(methods: Iterable<Method>, options: Pick<Handle
       injector.injectConnection(socket);
     },
     close(graceMs) {
-      injector.drain(graceMs);
       return new Promise((resolve) => {
         const timer = setTimeout(() => server.forceShutdown(), graceMs);
         server.tryShutdown(() => {
