@@ -64,7 +64,8 @@ export function parseArguments(argv: readonly string[], options: Options, comman
     const rest = argv.slice(argv.length - (args.length - end));
     return new Arguments(values, [...positionals, ...(rest[0] === '--' ? rest.slice(1) : rest)]);
   } catch (error) {
-    throw new AgentError('invalid_argument', plainText(error), { cause: error });
+    // Without its cause, whose text goes on about positionals.
+    throw new AgentError('invalid_argument', plainText(error));
   }
 }
 

@@ -1,0 +1,78 @@
+// Which agent a verb talks to: an address, or a VM by its name.
+import { isAbsolute, relative } from 'node:path';
+import { AgentError } from '../../agent/errors.ts';
+import type { AgentClient } from '../agent-client.ts';
+import { connect } from '../connect.ts';
+import type { Protocol } from '../rpc/connect.ts';
+import type { Arguments } from './arguments.ts';
+import type { NamedVm } from './named-vm.ts';
+
+export interface Target extends AsyncDisposable {
+  agent: AgentClient;
+  address: string;
+  protocol: Protocol;
+  /** Device in the guest of each named root. */
+  disks: Readonly<Record<string, string>>;
+  /** The directory of this machine that the VM shares. */
+  share?: string;
+}
+
+export interface TargetOptions {
+  /** Start the VM where it is not running. */
+  start?: boolean;
+  signal?: AbortSignal;
+}
+
+export const DEFAULT_VM = 'default';
+
+/** An agent that is up answers at once, a guest in emulation within a few seconds. */
+const CONNECT_MS = 15_000;
+
+/** @throws AgentError with what to do, where there is no agent */
+export async function openTarget(args: Arguments, { start, signal }: TargetOptions): Promise<Target> {
+  const protocol = readProtocol(args.text('protocol') ?? 'ttrpc');
+  const place = await findPlace(args, start ?? false, signal);
+  const agent = await connect(place.address, {
+    protocol,
+    timeoutMs: CONNECT_MS,
+    retry: false,
+    ...(signal === undefined ? {} : { signal }),
+  });
+  return { ...place, agent, protocol, [Symbol.asyncDispose]: () => agent.close() };
+}
+
+/** A directory of this machine that lies in what the VM shares, as the name the guest knows it by. */
+export function shareDirectory(rootfs: string, { share }: Pick<Target, 'share'>): string {
+  const directory = rootfs.slice('share:'.length);
+  if (!rootfs.startsWith('share:') || share === undefined || !isAbsolute(directory)) return rootfs;
+  const inside = relative(share, directory);
+  if (inside.startsWith('..') || isAbsolute(inside)) {
+    throw new AgentError('invalid_argument', `${directory} is not in ${share}, which is what this VM shares`, {
+      fields: { field: 'rootfs' },
+    });
+  }
+  return `share:${inside}`;
+}
+
+async function findPlace(args: Arguments, start: boolean, signal: AbortSignal | undefined): Promise<NamedVm> {
+  const vm = args.text('vm');
+  const address = args.text('address') ?? (vm === undefined ? process.env['BERTH_ADDRESS'] : undefined);
+  if (address !== undefined) {
+    if (vm !== undefined) throw new AgentError('invalid_argument', 'give --vm or --address, not both');
+    return { address, disks: {} };
+  }
+  const name = vm ?? process.env['BERTH_VM'] ?? DEFAULT_VM;
+  // Not needed with an address, and the launcher takes a while to load.
+  const { findVm, startNamedVm } = await import('./named-vm.ts');
+  return (await findVm(name)) ?? (start ? await startNamedVm({ name }, signal) : noVm(name));
+}
+
+function noVm(name: string): never {
+  const more = name === DEFAULT_VM ? '' : ` --name ${name}`;
+  throw new AgentError('failed_precondition', `no VM named '${name}' is running; start it with \`berth vm start${more}\``);
+}
+
+function readProtocol(text: string): Protocol {
+  if (text === 'ttrpc' || text === 'grpc') return text;
+  throw new AgentError('invalid_argument', `unknown --protocol '${text}': give ttrpc or grpc`, { fields: { field: 'protocol' } });
+}

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { TerminalBerth } from '../../../support/berth-cli.ts';
+import { type ServedFakeAgent, serveFakeAgent } from '../../../support/fake-agent-server.ts';
+
+describe('berth run -it, on a terminal', () => {
+  let agent: ServedFakeAgent;
+
+  before(async () => {
+    agent = await serveFakeAgent();
+  });
+
+  after(async () => {
+    await agent.close();
+  });
+
+  beforeEach(() => agent.fake.reset());
+
+  function run(...command: string[]): TerminalBerth {
+    const options = ['--address', agent.address, '--rootfs', 'blk:/dev/vdb', '--name', 'term'];
+    return new TerminalBerth(['run', '-it', ...options, ...command], { rows: 33, columns: 101 });
+  }
+
+  it('has the size of our window before the process starts, and follows it', async () => {
+    using terminal = run('sh', '-c', 'stty size; trap "stty size" WINCH; while :; do sleep 0.05; done');
+    await terminal.shows(/33 101/);
+    assert.deepEqual(agent.fake.specs.get('term')?.Process?.ConsoleSize, { Height: 33, Width: 101 });
+    terminal.resize(44, 120);
+    await terminal.shows(/44 120/);
+  });
+
+  it('gives Ctrl-C to the process, and ends with its status', async () => {
+    using terminal = run('sh', '-c', 'trap "echo interrupted; exit 5" INT; echo ready; while :; do sleep 0.05; done');
+    await terminal.shows(/ready/);
+    terminal.type('\x03');
+    assert.equal(await terminal.exited, 5);
+    assert.match(terminal.screen, /interrupted/);
+    assert.ok(!agent.fake.calls.some((call) => call.startsWith('SignalProcess')), 'it went as a key');
+  });
+
+  it('is raw while it runs, and as it was afterwards', async () => {
+    using terminal = run('sh', '-c', 'echo ready; read line; echo "[$line]"');
+    const before = await terminal.modes();
+    await terminal.shows(/ready/);
+    assert.notEqual(await terminal.modes(), before);
+    terminal.type('hello\r');
+    assert.equal(await terminal.exited, 0);
+    assert.match(terminal.screen, /\[hello\]\r\n/);
+    assert.equal(await terminal.modes(), before);
+  });
+
+  it('puts the terminal back and hangs the process up when TERM ends it', async () => {
+    using terminal = run('sh', '-c', 'trap "exit 0" HUP; echo ready; while :; do sleep 0.05; done');
+    const before = await terminal.modes();
+    await terminal.shows(/ready/);
+    process.kill(terminal.pid, 'SIGTERM');
+    assert.equal(await terminal.exited, 143);
+    assert.equal(await terminal.modes(), before);
+    assert.deepEqual(
+      agent.fake.calls.filter((call) => call.startsWith('SignalProcess')),
+      ['SignalProcess term 1'],
+    );
+  });
+
+  it('puts the terminal back when the agent goes away', async () => {
+    using terminal = run('sh', '-c', 'echo ready; sleep 30');
+    const before = await terminal.modes();
+    await terminal.shows(/ready/);
+    agent.dropConnections();
+    assert.equal(await terminal.exited, 125);
+    assert.equal(await terminal.modes(), before);
+    assert.match(terminal.screen, /\r\nberth: .*connection/);
+  });
+
+  it('puts the terminal back when the command is not there', async () => {
+    using terminal = run('nope');
+    const before = await terminal.modes();
+    assert.equal(await terminal.exited, 127);
+    assert.equal(await terminal.modes(), before);
+    assert.match(terminal.screen, /^berth: .*not found.*\r\n$/);
+  });
+
+  it('with -t alone passes no key on', async () => {
+    using terminal = new TerminalBerth(
+      [
+        'run',
+        '-t',
+        '--address',
+        agent.address,
+        '--rootfs',
+        'blk:/dev/vdb',
+        'sh',
+        '-c',
+        'stty size; read -t 1 line || echo nothing came',
+      ],
+      { rows: 20, columns: 70 },
+    );
+    await terminal.shows(/20 70/);
+    terminal.type('x\r');
+    assert.equal(await terminal.exited, 0);
+  });
+});
