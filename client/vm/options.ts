@@ -109,8 +109,13 @@ export function resolveOptions(options: BootOptions): ResolvedOptions {
   };
 }
 
+/** Where the build leaves kernels, initramfs and roots; BERTH_IMAGE_DIR names another. */
+export function imageFolder(): string {
+  return resolve(process.env['BERTH_IMAGE_DIR'] || join(projectRoot, 'build/image'));
+}
+
 function imageFiles(image: 'disk' | 'initrd' | ImageFiles): ImageFiles {
-  const folder = process.env['BERTH_IMAGE_DIR'] ?? join(projectRoot, 'build/image');
+  const folder = imageFolder();
   const named = (file: string) => join(folder, file);
   const files =
     image === 'disk'
