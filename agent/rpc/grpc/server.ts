@@ -1,5 +1,6 @@
 // The gRPC side: grpc-js fed with connections that are open already and with the same method table as ttrpc. Messages pass it as bytes, so
 // that decoding, encoding and their failures are the same on both protocols. Loaded at the first HTTP/2 client.
+import { once } from 'node:events';
 import type net from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 import { MAX_GRPC_SESSION_MB, MAX_GRPC_STREAMS, MAX_MESSAGE_BYTES } from '../limits.ts';
@@ -23,6 +24,7 @@ const OPTIONS: grpc.ServerOptions = {
 
 export function createGrpcServer(methods: Iterable<Method>, options: Pick<HandlerContext, 'log' | 'onCall'>): GrpcServer {
   const callers = new Map<string, Caller>();
+  const sockets = new Set<net.Socket>();
   const context: HandlerContext = { ...options, callerOf: (peer) => callers.get(peer) };
   const server = new grpc.Server({ ...OPTIONS, interceptors: [refuseCompressed] });
   for (const method of methods) register(server, method, context);
@@ -32,17 +34,19 @@ export function createGrpcServer(methods: Iterable<Method>, options: Pick<Handle
       // grpc-js tells a handler its peer by this property; on a socket made from an fd it would be undefined.
       Object.defineProperty(socket, 'remoteAddress', { value: caller.id });
       callers.set(caller.id, caller);
-      socket.once('close', () => callers.delete(caller.id));
+      sockets.add(socket);
+      socket.once('close', () => {
+        callers.delete(caller.id);
+        sockets.delete(socket);
+      });
       injector.injectConnection(socket);
     },
-    close(graceMs) {
-      return new Promise((resolve) => {
-        const timer = setTimeout(() => server.forceShutdown(), graceMs);
-        server.tryShutdown(() => {
-          clearTimeout(timer);
-          resolve();
-        });
-      });
+    async close(graceMs) {
+      const timer = setTimeout(() => server.forceShutdown(), graceMs);
+      // Its callback is no sign: Node's http2 closes the sessions along with the server, and grpc-js takes a closed session for a gone one.
+      server.tryShutdown(() => {});
+      while (sockets.size > 0) await once([...sockets][0]!, 'close');
+      clearTimeout(timer);
     },
   };
 }
