@@ -1,6 +1,5 @@
 // The gRPC side: grpc-js fed with connections that are open already and with the same method table as ttrpc. Messages pass it as bytes, so
 // that decoding, encoding and their failures are the same on both protocols. Loaded at the first HTTP/2 client.
-import { once } from 'node:events';
 import type net from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 import { MAX_GRPC_SESSION_MB, MAX_GRPC_STREAMS, MAX_MESSAGE_BYTES } from '../limits.ts';
@@ -42,10 +41,13 @@ export function createGrpcServer(methods: Iterable<Method>, options: Pick<Handle
       injector.injectConnection(socket);
     },
     async close(graceMs) {
-      const timer = setTimeout(() => server.forceShutdown(), graceMs);
+      const gone = [...sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve)));
+      const timer = setTimeout(() => {
+        for (const socket of sockets) socket.destroy();
+      }, graceMs);
       // Its callback is no sign: Node's http2 closes the sessions along with the server, and grpc-js takes a closed session for a gone one.
       server.tryShutdown(() => {});
-      while (sockets.size > 0) await once([...sockets][0]!, 'close');
+      await Promise.all(gone);
       clearTimeout(timer);
     },
   };
