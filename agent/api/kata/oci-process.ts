@@ -16,6 +16,7 @@ const MAX_ARGS_AND_ENV_BYTES = 2 * 1024 * 1024;
 export function toProcessSpec(process: grpc.Process.$Shape, field = 'process'): ProcessSpec {
   const args = texts(process.Args, `${field}.Args`);
   const env = texts(process.Env, `${field}.Env`);
+  if (!args[0]) refuse(`${field}.Args`, 'names no program');
   checkSize([...args, ...env], `${field}.Args`);
   return {
     terminal: process.Terminal || undefined,

@@ -210,6 +210,8 @@ describe('the conversion of an OCI spec from Kata', () => {
   const refused: { title: string; message: Message; field: string }[] = [
     { title: 'no process', message: { ...minimal(), Process: null }, field: 'OCI.Process' },
     { title: 'no root', message: { ...minimal(), Root: null }, field: 'OCI.Root' },
+    { title: 'no arguments', message: withProcess({ Args: [] }), field: 'OCI.Process.Args' },
+    { title: 'an empty program', message: withProcess({ Args: ['', 'x'] }), field: 'OCI.Process.Args' },
     { title: 'no linux', message: { ...minimal(), Linux: null }, field: 'OCI.Linux' },
     {
       title: 'an unknown capability',
