@@ -49,7 +49,8 @@ export class StdinSink {
     if (this.#closed) return;
     this.#closed = true;
     if (this.#terminal) this.#socket.write(END_OF_TRANSMISSION, () => {});
-    else this.#socket.end();
+    // shutdown(2) does nothing to a pipe: its reader sees the end only when the fd is closed.
+    else this.#socket.end(() => this.#socket.destroy());
   }
 
   /** Lets go of the fd whatever is still unwritten: the process is gone or removed. */
