@@ -27,7 +27,14 @@
         "watcher.cc",
         "worker.cc"
       ],
-      "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED", "_GNU_SOURCE"],
+      # SWALLOW_UNTHROWABLE: a worker that is being terminated can't take an exception, and must not take the process down for it.
+      "defines": [
+        "NAPI_VERSION=9",
+        "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS",
+        "NODE_ADDON_API_DISABLE_DEPRECATED",
+        "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",
+        "_GNU_SOURCE"
+      ],
       "cflags": ["-isystem<(addon_api)", "-fvisibility=hidden", "-ffile-prefix-map=<(root)=.", "-Wall", "-Wextra", "-Wpedantic", "-Werror"],
       "cflags!": ["-Wno-unused-parameter"],
       "cflags_cc!": ["-std=gnu++20", "-std=gnu++17"],

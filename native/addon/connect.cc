@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "args.h"
+#include "deferred.h"
 #include "system_error.h"
 #include "verbs.h"
 #include "vsock.h"
@@ -17,9 +18,9 @@ namespace {
 
 class Connector : public Watcher {
  public:
-  explicit Connector(Napi::Env env) : Watcher(env), deferred_(Napi::Promise::Deferred::New(env)) {}
+  explicit Connector(Napi::Env env) : Watcher(env), deferred_(env) {}
 
-  Napi::Promise promise() const { return deferred_.Promise(); }
+  Napi::Value promise() const { return deferred_.promise(); }
   void Limit(uint64_t timeoutMs) { StartTimer(timeoutMs); }
 
  protected:
@@ -47,7 +48,7 @@ class Connector : public Watcher {
     deferred_.Reject(SystemError(env(), error, "connect").Value());
   }
 
-  Napi::Promise::Deferred deferred_;
+  Deferred deferred_;
 };
 
 void SetConnectTimeout(int fd, uint64_t timeoutMs) {

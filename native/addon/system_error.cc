@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "deferred.h"
+
 namespace berth {
 
 Napi::Error SystemError(Napi::Env env, int error, const char* syscall, const std::string& path) {
@@ -28,15 +30,15 @@ Napi::Value ThrowErrno(Napi::Env env, int error, const char* syscall, const std:
 Napi::Value RejectPending(Napi::Env env) {
   // Taken first: with an exception pending no promise can be made.
   const Napi::Error error = env.GetAndClearPendingException();
-  auto deferred = Napi::Promise::Deferred::New(env);
+  Deferred deferred(env);
   deferred.Reject(error.Value());
-  return deferred.Promise();
+  return deferred.promise();
 }
 
 Napi::Value RejectErrno(Napi::Env env, int error, const char* syscall, const std::string& path) {
-  auto deferred = Napi::Promise::Deferred::New(env);
+  Deferred deferred(env);
   deferred.Reject(SystemError(env, error, syscall, path).Value());
-  return deferred.Promise();
+  return deferred.promise();
 }
 
 }  // namespace berth

@@ -106,9 +106,12 @@ void Watcher::Unref() {
 }
 
 void Watcher::Call(const Napi::FunctionReference& callback, std::initializer_list<napi_value> arguments) {
-  callback.MakeCallback(env_.Global(), arguments, *context_);
-  if (!env_.IsExceptionPending()) return;
-  napi_fatal_exception(env_, env_.GetAndClearPendingException().Value());
+  // Plain Node-API: when the callback ends its worker (process.exit) there is no exception to be had and none to report.
+  const napi_status called = napi_make_callback(env_, *context_, env_.Global(), callback.Value(), arguments.size(),
+                                                arguments.begin(), nullptr);
+  napi_value thrown = nullptr;
+  if (called != napi_pending_exception || napi_get_and_clear_last_exception(env_, &thrown) != napi_ok) return;
+  if (thrown != nullptr) napi_fatal_exception(env_, thrown);
 }
 
 Napi::Object WatchObject(Napi::Env env, std::shared_ptr<Watcher> watcher) {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "deferred.h"
 #include "system_error.h"
 
 namespace berth {
@@ -11,9 +12,9 @@ namespace {
 class Worker : public Napi::AsyncWorker {
  public:
   Worker(Napi::Env env, const char* resource, std::function<Outcome()> work)
-      : Napi::AsyncWorker(env, resource), work_(std::move(work)), deferred_(Napi::Promise::Deferred::New(env)) {}
+      : Napi::AsyncWorker(env, resource), work_(std::move(work)), deferred_(env) {}
 
-  Napi::Promise promise() const { return deferred_.Promise(); }
+  Napi::Value promise() const { return deferred_.promise(); }
 
  protected:
   void Execute() override { outcome_ = work_(); }
@@ -29,14 +30,14 @@ class Worker : public Napi::AsyncWorker {
  private:
   std::function<Outcome()> work_;
   Outcome outcome_;
-  Napi::Promise::Deferred deferred_;
+  Deferred deferred_;
 };
 
 }  // namespace
 
 Napi::Value RunOnWorker(Napi::Env env, const char* resource, std::function<Outcome()> work) {
   auto* worker = new Worker(env, resource, std::move(work));  // deletes itself after OnOK
-  Napi::Promise promise = worker->promise();
+  Napi::Value promise = worker->promise();
   worker->Queue();
   return promise;
 }
