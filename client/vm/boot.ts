@@ -17,6 +17,7 @@ const CID_TRIES = 20;
  * Boots a guest and waits for its agent.
  * @throws AgentError invalid_argument or not_found for bad options, failed_precondition when the machine lacks something,
  * unavailable when the guest ended or the time was up; the message then ends with the console's last lines.
+ * The reason of `signal` when that is raised.
  */
 export async function bootGuest(options: BootOptions = {}): Promise<Guest> {
   const calledAt = performance.now();
@@ -27,6 +28,7 @@ export async function bootGuest(options: BootOptions = {}): Promise<Guest> {
   let findings = probeMachine();
   let from: number | undefined;
   for (let tries = 1; ; tries++) {
+    resolved.signal?.throwIfAborted();
     const decision = decide(findings, wish);
     for (const reason of decision.reasons) options.onProgress?.(reason);
     const vm = await launch(options, resolved, findings, decision, from, calledAt);
@@ -37,6 +39,7 @@ export async function bootGuest(options: BootOptions = {}): Promise<Guest> {
     }
     const { message } = outcome;
     await vm.stop();
+    resolved.signal?.throwIfAborted();
     if (outcome.kind === 'cid taken' && tries < CID_TRIES) {
       from = vm.cid + 1;
     } else if (outcome.kind === 'silent' && decision.mayFallBack) {

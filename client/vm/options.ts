@@ -54,6 +54,8 @@ export interface BootOptions {
   silenceMs?: number;
   /** `listening`: until the agent says so. `console`: until the guest prints its first line. Default `listening`. */
   waitFor?: 'listening' | 'console';
+  /** Gives the boot up; what was started is taken down before bootGuest throws the signal's reason. */
+  signal?: AbortSignal;
   /** Each console line, without its line end. */
   onLine?: (line: string) => void;
   /** Each line of the agent's own log, parsed. */
@@ -72,6 +74,7 @@ export interface ResolvedOptions {
   machine?: Machine;
   timeoutMs: number;
   silenceMs: number;
+  signal?: AbortSignal;
   waitFor: 'listening' | 'console';
 }
 
@@ -105,6 +108,7 @@ export function resolveOptions(options: BootOptions): ResolvedOptions {
     machine: options.machine,
     timeoutMs: options.timeoutMs ?? 180_000,
     silenceMs: options.silenceMs ?? 8_000,
+    signal: options.signal,
     waitFor: options.waitFor ?? 'listening',
   };
 }

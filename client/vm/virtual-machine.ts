@@ -1,7 +1,7 @@
 // One guest's processes from start to end: the device processes, QEMU, its console. However it ends, by itself or
 // because it is told to, everything it had is taken down in one place.
 import { resolve } from 'node:path';
-import { AgentError } from '../../agent/errors.ts';
+import { AgentError, describeError } from '../../agent/errors.ts';
 import { type Child, startChild } from './child.ts';
 import { type Console, followConsole } from './console.ts';
 import type { Guest, GuestExit, StopOptions } from './guest.ts';
@@ -28,7 +28,7 @@ export interface VirtualMachineParts {
   calledAt: number;
 }
 
-export type BootOutcome = { kind: 'up' } | { kind: 'cid taken' | 'silent' | 'ended' | 'late'; message: string };
+export type BootOutcome = { kind: 'up' } | { kind: 'cid taken' | 'silent' | 'ended' | 'late' | 'given up'; message: string };
 
 export class VirtualMachine implements Guest {
   readonly name: string;
@@ -114,16 +114,23 @@ export class VirtualMachine implements Guest {
     const timers: NodeJS.Timeout[] = [];
     const after = (ms: number) => new Promise<'late'>((late) => timers.push(setTimeout(late, ms, 'late')));
     const ended = this.#exit!.then(() => 'ended' as const);
+    const { promise: givenUp, resolve: giveUp } = Promise.withResolvers<'given up'>();
+    const abort = () => giveUp('given up');
+    resolved.signal?.addEventListener('abort', abort);
+    if (resolved.signal?.aborted) abort();
     try {
-      if (silenceMs !== undefined && (await Promise.race([this.#spoke.promise, ended, after(silenceMs)])) === 'late') {
-        return { kind: 'silent', message: `a guest under KVM printed nothing in ${silenceMs} ms` };
+      if (silenceMs !== undefined) {
+        const first = await Promise.race([this.#spoke.promise, ended, givenUp, after(silenceMs)]);
+        if (first === 'late') return { kind: 'silent', message: `a guest under KVM printed nothing in ${silenceMs} ms` };
       }
       const up = resolved.waitFor === 'console' ? this.#spoke.promise : this.#listening.promise;
-      const outcome = await Promise.race([up, ended, after(resolved.timeoutMs - (performance.now() - calledAt))]);
-      if (outcome === 'ended') return this.#whyEnded();
+      const outcome = await Promise.race([up, ended, givenUp, after(resolved.timeoutMs - (performance.now() - calledAt))]);
       if (outcome === undefined) return { kind: 'up' };
-      return { kind: 'late', message: this.#explain(`the agent did not listen within ${resolved.timeoutMs} ms`) };
+      if (outcome === 'ended') return this.#whyEnded();
+      if (outcome === 'given up') return { kind: outcome, message: `the start of ${this.name} was given up` };
+      return { kind: outcome, message: this.#explain(`the agent did not listen within ${resolved.timeoutMs} ms`) };
     } finally {
+      resolved.signal?.removeEventListener('abort', abort);
       for (const timer of timers) clearTimeout(timer);
     }
   }
@@ -157,11 +164,13 @@ export class VirtualMachine implements Guest {
   }
 
   async #askToPowerOff(ask: () => Promise<unknown>, timeoutMs: number): Promise<void> {
-    const { promise: late, resolve: giveUp } = Promise.withResolvers<void>();
-    const timer = setTimeout(giveUp, timeoutMs);
-    // The answer may be lost with the guest; only the guest's end counts.
-    const asked = ask().catch((error: unknown) => this.#parts.events.onProgress?.(`power-off of ${this.name}: ${String(error)}`));
-    await Promise.race([this.#qemu!.ended, late, asked.then(() => this.#qemu!.ended)]);
+    const { promise: over, resolve: goOn } = Promise.withResolvers<void>();
+    const timer = setTimeout(goOn, timeoutMs);
+    ask().catch((error: unknown) => {
+      this.#parts.events.onProgress?.(`${this.name} could not be asked to power off: ${describeError(error)}`);
+      goOn();
+    });
+    await Promise.race([this.#qemu!.ended, over]);
     clearTimeout(timer);
   }
 
