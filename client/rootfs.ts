@@ -19,7 +19,7 @@ export interface PreparedRoot {
 
 /** Where Kata's hosts mount the share with the tag `kataShared`. */
 const SHARE_MOUNT = '/run/kata-containers/shared/containers/';
-const SHARE_TAG = 'kataShared';
+export const SHARE_TAG = 'kataShared';
 
 /**
  * Reads `NAME` of a disk the VM has, `blk:/dev/vdX[:FSTYPE]`, or `share:DIRECTORY`.

@@ -29,12 +29,17 @@ async function main(argv: readonly string[]): Promise<number> {
   if (first === 'vm' && (second === '' || second.startsWith('-'))) return await listVerbs('');
   const words = first === 'vm' ? 2 : 1;
   const name = argv.slice(0, words).join(' ');
-  const load = VERBS[name] ?? HIDDEN[name];
+  const load = find(VERBS, name) ?? find(HIDDEN, name);
   if (load === undefined) {
     await writeText(2, `berth: '${name}' is not a berth verb; \`berth --help\` lists them\n`);
     return EXIT_BERTH;
   }
   return await runVerb(await load(), argv.slice(words));
+}
+
+/** `toString` and its like are no verbs. */
+function find(verbs: typeof VERBS, name: string): (() => Promise<Verb>) | undefined {
+  return Object.hasOwn(verbs, name) ? verbs[name] : undefined;
 }
 
 async function runVerb(verb: Verb, argv: readonly string[]): Promise<number> {
@@ -50,7 +55,7 @@ async function runVerb(verb: Verb, argv: readonly string[]): Promise<number> {
 }
 
 async function listVerbs(name: string): Promise<number> {
-  const load = VERBS[name];
+  const load = find(VERBS, name);
   if (load !== undefined) return await show(helpPage(await load()));
   return await show(verbList(await Promise.all(Object.values(VERBS).map((verb) => verb()))));
 }

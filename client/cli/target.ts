@@ -63,8 +63,8 @@ async function findPlace(args: Arguments, start: boolean, signal: AbortSignal | 
   }
   const name = vm ?? process.env['BERTH_VM'] ?? DEFAULT_VM;
   // Not needed with an address, and the launcher takes a while to load.
-  const { findVm, startNamedVm } = await import('./named-vm.ts');
-  return (await findVm(name)) ?? (start ? await startNamedVm({ name }, signal) : noVm(name));
+  const { findOrStartVm, findRunningVm } = await import('./named-vm.ts');
+  return start ? await findOrStartVm(name, signal) : ((await findRunningVm(name, signal)) ?? noVm(name));
 }
 
 function noVm(name: string): never {

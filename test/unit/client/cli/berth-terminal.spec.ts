@@ -23,7 +23,8 @@ describe('berth run -it, on a terminal', () => {
   it('has the size of our window before the process starts, and follows it', async () => {
     using terminal = run('sh', '-c', 'stty size; trap "stty size" WINCH; while :; do sleep 0.05; done');
     await terminal.shows(/33 101/);
-    assert.deepEqual(agent.fake.specs.get('term')?.Process?.ConsoleSize, { Height: 33, Width: 101 });
+    const size = agent.fake.specs.get('term')?.Process?.ConsoleSize;
+    assert.deepEqual([size?.Height, size?.Width], [33, 101]);
     terminal.resize(44, 120);
     await terminal.shows(/44 120/);
   });
