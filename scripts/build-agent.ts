@@ -1,6 +1,6 @@
 // Bundles the agent into build/agent: main.js, and chunks/ for what is loaded when first needed.
 import { execFile } from 'node:child_process';
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
@@ -46,6 +46,8 @@ async function bundle(commit: string): Promise<void> {
     define: { BERTH_COMMIT: JSON.stringify(commit) },
     logLevel: 'warning',
   });
+  // Without it Node would try each file as CommonJS first.
+  await writeFile(path.join(AGENT, 'package.json'), '{ "type": "module" }\n');
 }
 
 /** The last commit that changed any of `paths`, marked when they have changed since; 'unknown' outside a git checkout. */

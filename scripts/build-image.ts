@@ -17,22 +17,20 @@ const INIT = path.join(BUILD, 'native/berth-init');
 const KIT = path.join(TREES, 'kit');
 const CODE = ['scripts/build-image.ts', 'scripts/image', 'scripts/build/step.ts'];
 
+const DOCKERFILE = ['Dockerfile', 'rootfs'];
+
 const image = (name: string) => path.join(IMAGE, name);
 
-/** Brings build/image up to date. The agent, the addon and berth-init have to be built. */
-export async function buildImage(): Promise<void> {
-  await mkdir(IMAGE, { recursive: true });
-  await stepGuestFiles();
+/** The part of build/image that holds nothing of ours: kernels, the emulated host, images to run containers from. */
+export async function buildKit(): Promise<void> {
   const builder = await chooseBuilder();
-  const packer = (await mkfsVersion()).version;
+  await mkdir(IMAGE, { recursive: true });
   if (builder === 'buildah') await stepBase();
-  const dockerfile = ['Dockerfile', 'rootfs'];
-
   await runStep({
     id: 'image-kit',
     label: `guest image: kernels and container images (${builder})`,
-    inputs: [...dockerfile, ...CODE],
-    facts: [builder, packer],
+    inputs: [...DOCKERFILE, ...CODE],
+    facts: [builder, (await mkfsVersion()).version],
     outputs: [...['vmlinuz', 'host-vmlinuz', 'host-initramfs.cpio.gz', 'busybox.erofs', 'debian.erofs'].map(image), KIT],
     run: async () => {
       await stage(builder, 'kit', packKit);
@@ -44,12 +42,18 @@ export async function buildImage(): Promise<void> {
       });
     },
   });
+}
 
+/** The guest's root and initramfs. The kit, the agent, the addon and berth-init have to be built. */
+export async function buildRoot(): Promise<void> {
+  const builder = await chooseBuilder();
+  await stepGuestFiles();
   await runStep({
     id: 'image-root',
     label: `guest image: root file system (${builder})`,
-    inputs: [...dockerfile, ...CODE, GUEST],
-    facts: [builder, packer],
+    // The modules in the root have to be those of the kernel beside it.
+    inputs: [...DOCKERFILE, ...CODE, GUEST, path.join(KIT, 'guest/version')],
+    facts: [builder, (await mkfsVersion()).version],
     outputs: ['initramfs.cpio.gz', 'root.erofs', 'initrd-full.cpio', 'manifest.json'].map(image),
     run: async () => {
       await stage(builder, 'guest', async (archive) => {

@@ -1,7 +1,7 @@
 // The Debian packages the project needs: which are missing here, and how they get installed.
 import { spawnSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { CommandError, runLogged, timed } from './progress.mjs';
+import { CommandError, runLogged, say, timed } from './progress.mjs';
 
 // dpkg's own placeholders.
 const LISTING = `\${binary:Package} \${db:Status-Status}\n`;
@@ -60,9 +60,11 @@ export async function ensurePackages(root) {
   const log = `${root}/build/logs/debian.log`;
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', DEBCONF_NONINTERACTIVE_SEEN: 'true', LC_ALL: 'C.UTF-8' };
   const apt = ['apt-get', '-q', '-y', '-o', 'DPkg::Lock::Timeout=600', '-o', 'Dpkg::Options::=--force-confold'];
-  await timed(`Debian packages: installing ${missing.length} (${missing.join(' ')})`, async () => {
+  say(`Debian packages: missing ${missing.join(' ')}`);
+  const install = async () => {
     await runLogged([...apt, 'update'], { log, env });
     await runLogged([...apt, 'install', '--no-install-recommends', ...missing], { log, env });
-  });
+  };
+  await timed(`Debian packages: ${missing.length} with what they need`, install, 'installed');
   return { installed: missing.length, present: wanted.length };
 }

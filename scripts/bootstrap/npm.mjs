@@ -37,9 +37,9 @@ export async function ensureModules(root) {
   const nodeVersion = () => spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout?.trim();
   const reason = lockMismatch(locked, await readLock(`${root}/node_modules/.package-lock.json`));
   if (reason === undefined && nodeVersion() === wantedNode) return { reused: true, node };
-  await timed('npm packages: npm ci', () =>
-    runLogged(['npm', 'ci', '--no-audit', '--no-fund', '--no-progress'], { cwd: root, log: `${root}/build/logs/npm.log` }),
-  );
+  const install = () =>
+    runLogged(['npm', 'ci', '--no-audit', '--no-fund', '--no-progress'], { cwd: root, log: `${root}/build/logs/npm.log` });
+  await timed('npm packages: npm ci', install, 'installed');
   const got = nodeVersion();
   if (got !== wantedNode) {
     throw new CommandError(

@@ -21,16 +21,19 @@ export function say(text) {
 /**
  * Runs `work`, telling when it began, that it goes on, and how long it took.
  * @template T
- * @param {string} label @param {() => Promise<T>} work @returns {Promise<T>}
+ * @param {string} label @param {() => Promise<T>} work @param {string} done how its end is told @returns {Promise<T>}
  */
-export async function timed(label, work) {
+export async function timed(label, work, done = 'built') {
   const from = Date.now();
   const seconds = () => ((Date.now() - from) / 1000).toFixed(1);
   say(`${label} ...`);
-  const heartbeat = setInterval(() => say(`${label} ... still at it, ${Math.round((Date.now() - from) / 1000)} s`), HEARTBEAT_MS);
+  const heartbeat = setInterval(
+    () => say(`${label} ... still at it after ${Math.round((Date.now() - from) / 1000)} s`),
+    HEARTBEAT_MS,
+  );
   try {
     const result = await work();
-    say(`${label}: built in ${seconds()} s`);
+    say(`${label}: ${done} in ${seconds()} s`);
     return result;
   } catch (error) {
     say(`${label}: failed after ${seconds()} s`);

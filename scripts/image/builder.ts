@@ -87,8 +87,14 @@ function buildArguments(mirrors: Mirrors, aptSettings: string): string[] {
 
 async function buildah(args: readonly string[]): Promise<void> {
   const env = { ...process.env, BUILDAH_ISOLATION: 'chroot' };
-  // Mounts of a build that fails stay behind; in a mount namespace of its own they end with it.
-  await runLogged(asRoot(['unshare', '--mount', 'buildah', ...(await storeOptions()), ...args]), { log, env });
+  await runLogged(asRoot([...(await mountNamespace()), 'buildah', ...(await storeOptions()), ...args]), { log, env });
+}
+
+/** Mounts of a build that fails stay behind; in a mount namespace of its own they end with it. Not to be had in a chroot. */
+async function mountNamespace(): Promise<string[]> {
+  const probe = asRoot(['unshare', '--mount', 'true']);
+  const { exitCode } = await execa(probe[0]!, probe.slice(1), { reject: false });
+  return exitCode === 0 ? ['unshare', '--mount'] : [];
 }
 
 /** Layers as overlay mounts, or as plain copies where those are refused (a checkout that lies on an overlay itself). */
