@@ -1,0 +1,80 @@
+// Booted guests for tests: one that all files of a run share, and others for a test that needs its own command line.
+// A guest whose test fails shows the end of its console, and its console log is kept under build/test-logs.
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { AgentClient } from '../../client/agent-client.ts';
+import { connect } from '../../client/connect.ts';
+import type { Rootfs } from '../../client/rootfs.ts';
+import type { Protocol } from '../../client/rpc/connect.ts';
+import { bootGuest } from '../../client/vm/boot.ts';
+import type { Guest } from '../../client/vm/guest.ts';
+import type { BootOptions } from '../../client/vm/options.ts';
+
+/** Boot and first answer under emulation, on a machine that does other things as well. */
+export const BOOT_TIMEOUT_MS = 180_000;
+const CONNECT_TIMEOUT_MS = 60_000;
+const HOSTNAME = 'berth-test';
+const CONSOLE_LINES = 40;
+const ROOT = join(import.meta.dirname, '../..');
+const IMAGES = process.env['BERTH_IMAGE_DIR'] ?? join(ROOT, 'build/image');
+const LOGS = join(ROOT, 'build/test-logs');
+
+export interface TestGuest extends AsyncDisposable {
+  readonly guest: Guest;
+  readonly hostname: string;
+  /** Container roots the guest has as disks. */
+  readonly busybox: Rootfs;
+  readonly debian: Rootfs;
+  connect(protocol: Protocol): Promise<AgentClient>;
+}
+
+const running = new Set<Guest>();
+let shared: Promise<TestGuest> | undefined;
+let boots = 0;
+
+/** The guest of this run, booted by the first test that asks. */
+export function sharedGuest(): Promise<TestGuest> {
+  shared ??= bootTestGuest();
+  return shared;
+}
+
+/** A guest with a sandbox, the caller's to dispose of. */
+export async function bootTestGuest(options: BootOptions = {}): Promise<TestGuest> {
+  await mkdir(LOGS, { recursive: true });
+  const guest = await bootGuest({
+    cpus: 2,
+    disks: ['busybox', 'debian'].map((name) => ({ path: join(IMAGES, `${name}.erofs`), readonly: true, serial: name })),
+    consoleLog: join(LOGS, `${process.pid}-${boots++}.console.log`),
+    timeoutMs: BOOT_TIMEOUT_MS,
+    ...options,
+    cmdline: ['agent.log=debug', ...(options.cmdline ?? [])],
+  });
+  running.add(guest);
+  const dial = (protocol: Protocol) => connect(guest.address, { protocol, timeoutMs: CONNECT_TIMEOUT_MS });
+  await using client = await dial('ttrpc');
+  await client.kata.createSandbox({ sandboxId: 'test', hostname: HOSTNAME });
+  return {
+    guest,
+    hostname: HOSTNAME,
+    busybox: { kind: 'disk', device: '/dev/vdb', fstype: 'erofs' },
+    debian: { kind: 'disk', device: '/dev/vdc', fstype: 'erofs' },
+    connect: dial,
+    [Symbol.asyncDispose]: async () => {
+      running.delete(guest);
+      await guest.stop();
+    },
+  };
+}
+
+afterEach(function () {
+  if (this.currentTest?.state !== 'failed') return;
+  for (const guest of running) {
+    console.error(`console of ${guest.name} (whole: ${guest.consoleLog}):`);
+    for (const line of guest.consoleTail(CONSOLE_LINES)) console.error(`  | ${line}`);
+  }
+});
+
+after(async function () {
+  this.timeout(30_000);
+  await (await shared)?.[Symbol.asyncDispose]();
+});
