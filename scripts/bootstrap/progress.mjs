@@ -54,7 +54,8 @@ export class CommandError extends Error {}
 export async function runLogged(command, { log, cwd, env }) {
   await mkdir(path.dirname(log), { recursive: true });
   const output = createWriteStream(log, { flags: 'a' });
-  output.write(`$ ${command.join(' ')}\n`);
+  const line = `$ ${command.join(' ')}`;
+  output.write(`${line}\n`);
   const [file = '', ...args] = command;
   const outcome = await new Promise((resolve) => {
     const child = spawn(file, args, { cwd, env: env ?? process.env, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -65,7 +66,8 @@ export async function runLogged(command, { log, cwd, env }) {
   });
   await new Promise((resolve) => output.end(() => resolve(undefined)));
   if (outcome === '') return;
-  const tail = (await readFile(log, 'utf8')).trimEnd().split('\n').slice(-TAIL_LINES);
+  const text = await readFile(log, 'utf8');
+  const tail = text.slice(text.lastIndexOf(line)).trimEnd().split('\n').slice(1).slice(-TAIL_LINES);
   throw new CommandError(
     `${command.slice(0, 3).join(' ')} ${outcome}; the end of ${log}:\n${tail.map((line) => `  | ${line}`).join('\n')}`,
   );
