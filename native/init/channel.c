@@ -112,7 +112,8 @@ static enum keeper_result_code track(const struct keeper_track *request, uint64_
 static void acknowledge(const struct keeper_ack *request) {
   struct tracked *entry = tracked_find(request->pid, request->start_time, 0);
   if (entry == NULL || request->start_time == 0) return;
-  if (entry->exited && !entry->sent && entry->generation == generation) unsent--;
+  // It crossed a second question about the same exit: that one is still to be answered, and acknowledged again.
+  if (entry->exited && !entry->sent && entry->generation == generation) return;
   tracked_release(entry);
 }
 

@@ -5,7 +5,8 @@
 //   TRACK   asks for the exit of one process. RESULT answers at once; with OK an EXIT follows when the process is
 //           gone, at once when it is gone already. Asking twice is asking once.
 //   EXIT    is sent once per generation to whoever asked; init keeps the record until ACK, across agent restarts.
-//   ACK     releases the record (or, while the process lives, the request). No answer.
+//   ACK     releases the record (or, while the process lives, the request). No answer. One for each EXIT: an ACK that
+//           crosses a second TRACK of the same exit is void, and the EXIT that answers that one asks for another.
 //   SETTLE  "I have asked for all I know": what only earlier generations asked for is released. No answer.
 //   POWER_OFF  the agent is leaving; init waits for it to exit, then powers off (or exits 0 when it is not PID 1).
 //   FD_*    reserved for the fd store: answered with NOT_SUPPORTED, fds that came along are closed.

@@ -7,6 +7,12 @@ export async function untilGone(pid: number): Promise<void> {
   while ((await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined)) !== undefined) await sleep(5);
 }
 
+/** Resolves when the process is dead with all its threads, so that it can be reaped or has been. */
+export async function untilDead(pid: number): Promise<void> {
+  while (/\) [^Z]/.test(await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ''))) await sleep(5);
+  while ((await readdir(`/proc/${pid}/task`).catch(() => [])).length > 1) await sleep(5);
+}
+
 /** Direct children of a process, zombies (state Z) included. */
 export async function childrenOf(parent: number): Promise<{ pid: number; state: string }[]> {
   const children: { pid: number; state: string }[] = [];

@@ -6,6 +6,7 @@ import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { isErrno } from '../../../agent/errors.ts';
 import { connectKeeper, type Keeper } from '../../../agent/keeper/keeper.ts';
 import { silentLogger } from '../../../agent/log.ts';
 import { native, type Watch } from '../../../native/index.ts';
@@ -120,6 +121,7 @@ export class Supervised {
   readonly #arrived: Stub[] = [];
   #wake = () => {};
   #stderr = '';
+  #stopped = false;
 
   private constructor(process: ChildProcess, directory: string, listenFd: number) {
     this.process = process;
@@ -162,9 +164,11 @@ export class Supervised {
 
   /** Ends everything; throws when init had been ended by something other than the test. */
   async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
     const alive = this.process.exitCode === null && this.process.signalCode === null;
     if (alive) {
-      for (const { pid } of await childrenOf(this.process.pid!)) process.kill(pid, 'SIGKILL');
+      for (const { pid } of await childrenOf(this.process.pid!)) killIfThere(pid);
       this.process.kill('SIGTERM');
     }
     const { signal } = await this.exit();
@@ -187,5 +191,13 @@ export class Supervised {
       this.#arrived.push(stub);
       this.#wake();
     });
+  }
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (!isErrno(error, 'ESRCH')) throw error;
   }
 }
