@@ -3,8 +3,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { access, constants } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import { AgentError } from '../../agent/errors.ts';
+import { fromErrno } from '../../agent/errors.ts';
 
 /** util-linux's setpriv sets PR_SET_PDEATHSIG (man 2 prctl), which Node cannot ask for, and then execs. */
 const SETPRIV = ['/usr/bin/setpriv', '/bin/setpriv'].find((path) => existsSync(path));
@@ -27,16 +28,19 @@ export interface Child {
   stop(graceMs: number): Promise<ChildEnd>;
 }
 
-/** @throws AgentError not_found when the program cannot be started */
+/**
+ * @param argv absolute path of the program, then its arguments
+ * @throws AgentError not_found or permission_denied when there is no such program
+ */
 export async function startChild(name: string, argv: readonly string[], stdout: 'pipe' | 'ignore' = 'ignore'): Promise<Child> {
+  // setpriv would start whatever it is told, and only its exit code would say that there was nothing to start.
+  await access(argv[0]!, constants.X_OK).catch((error: unknown) => {
+    throw fromErrno(error, `cannot start ${name} (${argv[0]})`, { program: argv[0] });
+  });
   const bound = SETPRIV === undefined ? argv : [SETPRIV, '--pdeathsig', 'KILL', '--', ...argv];
   const child = spawn(bound[0]!, bound.slice(1), { detached: true, stdio: ['ignore', stdout, 'pipe'], cwd: '/' });
   const ended = new Promise<ChildEnd>((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
-  try {
-    await once(child, 'spawn');
-  } catch (error) {
-    throw new AgentError('not_found', `cannot start ${name} (${argv[0]})`, { cause: error, fields: { program: argv[0] } });
-  }
+  await once(child, 'spawn');
   const stderr = keepTail(child);
   const running = () => child.exitCode === null && child.signalCode === null;
   return {

@@ -16,14 +16,15 @@ export interface ConsoleEvents {
 }
 
 export interface Console {
-  readonly path: string;
+  readonly path?: string;
   /** The last lines, oldest first; 200 at most. */
   tail(lines?: number): string[];
   /** When everything was written to the file. */
   readonly done: Promise<void>;
 }
 
-export function followConsole(source: Readable, path: string, events: ConsoleEvents): Console {
+/** @param path the file the console is added to; without one it is only cut into lines */
+export function followConsole(source: Readable, path: string | undefined, events: ConsoleEvents): Console {
   const kept: string[] = [];
   const take = (line: string) => {
     kept.push(line);
@@ -36,18 +37,25 @@ export function followConsole(source: Readable, path: string, events: ConsoleEve
   return { path, tail: (count = KEPT_LINES) => kept.slice(-count), done };
 }
 
-async function copy(source: Readable, path: string, lines: LineCutter, complain: (line: string) => void): Promise<void> {
-  let file: FileHandle | undefined = await open(path, 'a', 0o600);
+async function copy(
+  source: Readable,
+  path: string | undefined,
+  lines: LineCutter,
+  complain: (line: string) => void,
+): Promise<void> {
+  let file: FileHandle | undefined = path === undefined ? undefined : await open(path, 'a', 0o600);
+  // A device or a pipe is not moved out of the way.
+  const rotates = (await file?.stat())?.isFile() ?? false;
   let size = 0;
   for await (const chunk of source as AsyncIterable<Buffer>) {
     lines.push(chunk);
     try {
       await file?.write(chunk);
       size += chunk.length;
-      if (size < MAX_FILE) continue;
+      if (size < MAX_FILE || !rotates) continue;
       await file?.close();
-      await rename(path, `${path}.1`);
-      file = await open(path, 'a', 0o600);
+      await rename(path!, `${path}.1`);
+      file = await open(path!, 'a', 0o600);
       size = 0;
     } catch (error) {
       // A full disk must not stop the guest: it would block in its next write to the console.

@@ -66,7 +66,7 @@ export async function runInEmulatedHost(command: readonly string[], options: Emu
   try {
     await prepare(work, command, options);
     const child = await startChild('the emulated host', [qemu, ...hostArguments(work, options)], 'pipe');
-    const console = followConsole(child.stdout!, options.consoleLog ?? '/dev/null', {});
+    const console = followConsole(child.stdout!, options.consoleLog, {});
     try {
       return await attend(child, console, work, options);
     } finally {

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { hasCode } from '../../../../agent/errors.ts';
+import { kernelCommandLine, type QemuPlan, qemuArguments } from '../../../../client/vm/qemu-args.ts';
+
+const options: QemuPlan['options'] = {
+  memory: 512,
+  cpus: 2,
+  disks: [],
+  shares: [],
+  cmdline: [],
+  files: { kernel: '/i/vmlinuz', initrd: '/i/initramfs' },
+  timeoutMs: 1,
+  silenceMs: 1,
+  waitFor: 'listening',
+};
+const plan: QemuPlan = { qemu: '/usr/bin/qemu', options, accel: 'kvm', way: 'direct', cid: 42, shareSockets: [] };
+
+/** The values given to each occurrence of an option, JSON parsed. */
+function values(argv: readonly string[], option: string): unknown[] {
+  return argv
+    .flatMap((word, at) => (word === option ? [argv[at + 1]!] : []))
+    .map((text) => (text.startsWith('{') ? JSON.parse(text) : text));
+}
+
+describe("QEMU's command line", () => {
+  it('is a microvm under KVM, which boots fastest, and a q35 when emulated, which keeps time', () => {
+    assert.match(String(values(qemuArguments(plan), '-machine')), /^microvm,/);
+    assert.match(String(values(qemuArguments({ ...plan, accel: 'tcg' }), '-machine')), /^q35,/);
+    assert.match(String(values(qemuArguments({ ...plan, options: { ...options, machine: 'q35' } }), '-machine')), /^q35,/);
+  });
+
+  it("gives the CID to the kernel's device in the direct way", () => {
+    assert.deepEqual(values(qemuArguments(plan), '-device'), [
+      { driver: 'vhost-vsock-device', 'guest-cid': 42, bus: 'virtio-mmio-bus.1' },
+    ]);
+  });
+
+  it('connects to the device process in the vhost-user way, with memory that it can map', () => {
+    const argv = qemuArguments({ ...plan, way: 'vhost-user', accel: 'tcg', vsockSocket: '/r/a,b.sock' });
+    assert.deepEqual(values(argv, '-device'), [{ driver: 'vhost-user-vsock-pci', chardev: 'vsock' }]);
+    assert.ok(values(argv, '-chardev').includes('socket,id=vsock,path=/r/a,,b.sock'), 'a comma in a path is doubled');
+    assert.match(String(values(argv, '-object')), /memory-backend-memfd,.*share=on/);
+  });
+
+  it('puts the root first, then the disks in their order, each in a slot that follows the last', () => {
+    const disks = [
+      { path: '/d/one,two', serial: 'one' },
+      { path: '/d/three', readonly: true },
+    ];
+    const argv = qemuArguments({ ...plan, options: { ...options, disks, files: { ...options.files, root: '/i/root' } } });
+    const drives = values(argv, '-blockdev') as { 'read-only': boolean; file: { filename: string } }[];
+    assert.deepEqual(
+      drives.map((drive) => [drive.file.filename, drive['read-only']]),
+      [
+        ['/i/root', true],
+        ['/d/one,two', false],
+        ['/d/three', true],
+      ],
+    );
+    const devices = values(argv, '-device') as { bus: string; serial?: string }[];
+    assert.deepEqual(
+      devices.map(({ bus }) => bus),
+      [1, 2, 3, 4].map((slot) => `virtio-mmio-bus.${slot}`),
+    );
+    assert.deepEqual(
+      devices.map(({ serial }) => serial),
+      ['root', 'one', undefined, undefined],
+    );
+  });
+
+  it('has a device for each share, on the socket of its virtiofsd', () => {
+    const shares = [
+      { dir: '/a', tag: 'a' },
+      { dir: '/b', tag: 'b' },
+    ];
+    const argv = qemuArguments({ ...plan, accel: 'tcg', options: { ...options, shares }, shareSockets: ['/r/0', '/r/1'] });
+    const devices = values(argv, '-device') as { driver: string; tag?: string; chardev?: string }[];
+    assert.deepEqual(
+      devices.filter(({ driver }) => driver === 'vhost-user-fs-pci').map(({ tag, chardev }) => [tag, chardev]),
+      [
+        ['a', 'share0'],
+        ['b', 'share1'],
+      ],
+    );
+    assert.ok(values(argv, '-chardev').includes('socket,id=share1,path=/r/1'));
+  });
+
+  it('refuses more devices than a microvm has room for', () => {
+    const disks = Array.from({ length: 23 }, (_, at) => ({ path: `/d/${at}` }));
+    assert.throws(
+      () => qemuArguments({ ...plan, options: { ...options, disks } }),
+      (error) => hasCode(error, 'resource_exhausted'),
+    );
+  });
+
+  it('refuses a kernel command line that the kernel would cut off', () => {
+    const base = kernelCommandLine(options).length;
+    const fits = 'x'.repeat(2047 - base - 1);
+    assert.equal(kernelCommandLine({ ...options, cmdline: [fits] }).length, 2047);
+    assert.throws(
+      () => kernelCommandLine({ ...options, cmdline: [`${fits}x`] }),
+      (error) => hasCode(error, 'invalid_argument'),
+    );
+  });
+});
