@@ -1,13 +1,13 @@
 // Builds stages of the Dockerfile and writes each as a tar file: with Docker where a daemon answers, else with buildah,
 // which needs none. buildah gets a base image made here from Debian's packages, for there may be no image registry.
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { CommandError, runLogged } from '../bootstrap/progress.mjs';
 import { LOGS, ROOT, STORE } from '../build/paths.ts';
 import { machineAptSettings } from './apt-settings.ts';
 import { type Mirrors, machineMirrors } from './apt-sources.ts';
-import { asRoot } from './privilege.ts';
+import { asRoot, withOwnMounts } from './privilege.ts';
 
 export type Builder = 'docker' | 'buildah';
 
@@ -76,7 +76,7 @@ export async function buildStage(builder: Builder, stage: string, output: string
       env: { ...process.env, DOCKER_BUILDKIT: '1' },
     });
   } else {
-    await buildah(['bud', '--pull-never', '--layers', '--signature-policy', POLICY, ...common, ROOT]);
+    await buildah(['bud', '--pull-never', '--layers', '--signature-policy', POLICY, ...(await currentLimits()), ...common, ROOT]);
   }
 }
 
@@ -85,16 +85,18 @@ function buildArguments(mirrors: Mirrors, aptSettings: string): string[] {
   return Object.entries(values).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]);
 }
 
-async function buildah(args: readonly string[]): Promise<void> {
-  const env = { ...process.env, BUILDAH_ISOLATION: 'chroot' };
-  await runLogged(asRoot([...(await mountNamespace()), 'buildah', ...(await storeOptions()), ...args]), { log, env });
+/** buildah would raise these for what it runs, which is not always allowed (proc_pid_limits(5)). */
+async function currentLimits(): Promise<string[]> {
+  const limits = await readFile('/proc/self/limits', 'utf8');
+  const hard = (name: string) => new RegExp(`^${name} +\\S+ +(\\d+)`, 'm').exec(limits)?.[1];
+  const wanted = { nofile: hard('Max open files'), nproc: hard('Max processes') };
+  return Object.entries(wanted).flatMap(([name, value]) => (value ? ['--ulimit', `${name}=${value}:${value}`] : []));
 }
 
-/** Mounts of a build that fails stay behind; in a mount namespace of its own they end with it. Not to be had in a chroot. */
-async function mountNamespace(): Promise<string[]> {
-  const probe = asRoot(['unshare', '--mount', 'true']);
-  const { exitCode } = await execa(probe[0]!, probe.slice(1), { reject: false });
-  return exitCode === 0 ? ['unshare', '--mount'] : [];
+async function buildah(args: readonly string[]): Promise<void> {
+  const env = { ...process.env, BUILDAH_ISOLATION: 'chroot' };
+  const command = ['buildah', ...(await storeOptions()), ...args];
+  await withOwnMounts(STORE, (prefix) => runLogged(asRoot([...prefix, ...command]), { log, env }));
 }
 
 /** Layers as overlay mounts, or as plain copies where those are refused (a checkout that lies on an overlay itself). */
