@@ -4,7 +4,7 @@ import type net from 'node:net';
 import { AgentError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Connection } from '../transport/connection.ts';
-import { readChunks, stopChunks } from '../transport/pipe-handle.ts';
+import { readChunks, socketForHttp2 } from '../transport/pipe-handle.ts';
 import { protocolOf } from '../transport/sniff.ts';
 import type { GrpcServer } from './grpc/server.ts';
 import { MAX_CONNECTIONS, MAX_SILENT_CONNECTIONS, SNIFF_TIMEOUT_MS } from './limits.ts';
@@ -125,7 +125,7 @@ class Server implements RpcServer {
     setImmediate(async () => {
       try {
         const server = await this.#loadGrpc();
-        const socket = this.#track(stopChunks(silent.socket));
+        const socket = this.#track(socketForHttp2(silent.socket));
         socket.unshift(silent.head);
         server.accept(socket, caller);
       } catch (error) {

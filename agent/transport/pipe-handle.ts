@@ -60,8 +60,11 @@ export function readChunks(idle: net.Socket, onChunk: ChunkReceiver): net.Socket
   return new net.Socket(inside({ handle, onread: { buffer: READ_BUFFER, callback } }));
 }
 
-/** The way back: an ordinary socket on the same handle, idle. Not from within a ChunkReceiver. */
-export function stopChunks(socket: net.Socket): net.Socket {
+/**
+ * Gives the handle on to http2, which reads from it by itself; bytes read so far can be `unshift`ed. It is not an ordinary socket again:
+ * Node goes on reading into our memory for anybody else. Not from within a ChunkReceiver.
+ */
+export function socketForHttp2(socket: net.Socket): net.Socket {
   return idleSocket(takeHandle(socket));
 }
 

@@ -1,5 +1,5 @@
 // Unix stream sockets, by path or abstract: used natively, in tests, and by Kata's own test suite.
-import { chmod, unlink } from 'node:fs/promises';
+import { chmod, lstat, unlink } from 'node:fs/promises';
 import net from 'node:net';
 import { fromErrno, isErrno } from '../errors.ts';
 import type { Connection, Listener } from './connection.ts';
@@ -50,7 +50,9 @@ function listen(server: net.Server, path: string): Promise<void> {
   });
 }
 
-function isStale(path: string): Promise<boolean> {
+async function isStale(path: string): Promise<boolean> {
+  // Connecting to a plain file is refused as well, and that one is not ours to remove.
+  if (!(await lstat(path)).isSocket()) return false;
   return new Promise((resolve) => {
     const probe = net.connect({ path });
     probe.once('connect', () => {

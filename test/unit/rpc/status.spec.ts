@@ -1,0 +1,59 @@
+// Codes and status numbers.
+import assert from 'node:assert/strict';
+import { status as grpcStatus } from '@grpc/grpc-js';
+import { AgentError, type Code } from '../../../agent/errors.ts';
+import { type LogFields, silentLogger } from '../../../agent/log.ts';
+import { codeToNumber, errorOf, numberToCode, statusOf } from '../../../agent/rpc/status.ts';
+
+const CODES: readonly Code[] = [
+  'invalid_argument',
+  'not_found',
+  'already_exists',
+  'failed_precondition',
+  'permission_denied',
+  'deadline_exceeded',
+  'cancelled',
+  'resource_exhausted',
+  'unimplemented',
+  'unavailable',
+  'internal',
+];
+
+describe('status numbers', () => {
+  it('are those of gRPC', () => {
+    const names = grpcStatus as unknown as Record<string, number>;
+    for (const code of CODES) assert.equal(codeToNumber(code), names[code.toUpperCase()], code);
+  });
+
+  it('turn back into the code they came from', () => {
+    for (const code of CODES) assert.equal(numberToCode(codeToNumber(code)), code);
+  });
+
+  it('have a code of ours for every number a peer may send', () => {
+    for (let number = 1; number <= 16; number++) assert.ok(CODES.includes(numberToCode(number)), String(number));
+    assert.equal(numberToCode(99), 'internal');
+  });
+
+  it('come with the text of our own errors and the generic one of any other', () => {
+    const lines: LogFields[] = [];
+    const log = { ...silentLogger, error: (_: string, fields: LogFields = {}) => lines.push(fields) };
+    assert.deepEqual(statusOf(new AgentError('not_found', 'no container c1'), '/s/m', log), {
+      code: 5,
+      message: 'no container c1',
+    });
+    assert.equal(lines.length, 0);
+    const cause = new Error('inner');
+    assert.deepEqual(statusOf(new Error('outer', { cause }), '/s/m', log), { code: 13, message: 'internal error' });
+    assert.equal(lines[0]?.['error'], 'outer: inner');
+  });
+
+  it('never carry a lone surrogate, which no header can', () => {
+    const { message } = statusOf(new AgentError('internal', 'a\ud800b'), '/s/m', silentLogger);
+    assert.doesNotThrow(() => encodeURI(message));
+  });
+
+  it('become an error that names the method', () => {
+    const error = errorOf({ code: 5, message: 'gone' }, 'WaitProcess');
+    assert.deepEqual([error.code, error.message, error.fields['method']], ['not_found', 'gone', 'WaitProcess']);
+  });
+});
