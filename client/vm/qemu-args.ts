@@ -96,17 +96,17 @@ export function kernelCommandLine(options: ResolvedOptions): string {
 }
 
 /**
- * microvm would hand its slots out from the last, so that the first disk became /dev/vdb: name them. Slot 0 is left
- * out: with QEMU 7.2 and acpi=on the interrupt of a device there never reaches the guest.
+ * The kernel looks at a microvm's slots from the last to the first, so the first disk must have the last of them. Slot 0
+ * is left out: with acpi=on its interrupt is pin 0 of the second IO-APIC and never reaches the guest (QEMU 7.2).
  */
 function mmioSlots(): () => { bus: string } {
-  let next = 1;
+  let next = MMIO_SLOTS;
   return () => {
-    if (next === MMIO_SLOTS)
-      throw new AgentError('resource_exhausted', `a microvm has room for ${MMIO_SLOTS - 1} devices`, {
-        fields: { limit: MMIO_SLOTS - 1 },
-      });
-    return { bus: `virtio-mmio-bus.${next++}` };
+    next--;
+    if (next > 0) return { bus: `virtio-mmio-bus.${next}` };
+    throw new AgentError('resource_exhausted', `a microvm has room for ${MMIO_SLOTS - 1} devices`, {
+      fields: { limit: MMIO_SLOTS - 1 },
+    });
   };
 }
 
