@@ -116,20 +116,21 @@ function consoleArgs({ consoleSocket }: CrunStart): string[] {
 }
 
 /** Turns crun's JSON log into one error; its texts (`executable file ... not found`) are what users and containerd look for. */
-function crunError(verb: string, log: string, signal: number | undefined): AgentError {
+export function crunError(verb: string, log: string, signal: number | undefined): AgentError {
+  // crun 1.28 writes an entry over several lines, with its braces at the line start; older ones one line each.
   const messages = log
-    .split('\n')
+    .split(/\n(?=\{)|(?<=^\})\n/m)
     .map(errorMessage)
     .filter((message) => message !== undefined);
   const reason = messages.join(': ') || (signal === undefined ? 'it gave no reason' : `killed by signal ${signal}`);
   return new AgentError('internal', `crun ${verb}: ${reason}`, { fields: { verb } });
 }
 
-function errorMessage(line: string): string | undefined {
+function errorMessage(entry: string): string | undefined {
   try {
-    const { msg, level } = JSON.parse(line) as { msg?: unknown; level?: unknown };
+    const { msg, level } = JSON.parse(entry) as { msg?: unknown; level?: unknown };
     return typeof msg === 'string' && level === 'error' ? msg : undefined;
   } catch {
-    return line.trim() === '' ? undefined : line.trim();
+    return entry.trim() === '' ? undefined : entry.trim();
   }
 }
