@@ -15,9 +15,10 @@ export function exitOfSignal(signal: number): number {
 }
 
 const MISSING = /not found|no such file or directory|\bENOENT\b/i;
-const REFUSED = /permission denied|\bEACCES\b|exec format error|\bENOEXEC\b|is a directory|\bEISDIR\b/i;
+const REFUSED =
+  /permission denied|\bEACCES\b|not executable|not a regular file|exec format error|\bENOEXEC\b|is a directory|\bEISDIR\b/i;
 /** The runtime was at the program, not at a mount or a namespace, when it failed. */
-const OF_PROGRAM = /\bexecutable\b|\bexec container process\b|\bexecve?\b/i;
+const OF_PROGRAM = /\bexecutable\b|not a regular file|\bexec container process\b|\bexecve?\b/i;
 
 /**
  * The status for an error of create, start or exec. The agent has one code for many failures and Kata's protocol has no

@@ -21,10 +21,11 @@ export function errorLine(error: unknown): string {
 /** What to do next, where the text alone does not say it. */
 function adviceFor(error: unknown): string | undefined {
   if (!isAgentError(error)) return 'BERTH_DEBUG=1 shows where';
-  if (hasCode(error, 'not_found') && error.message.includes('container')) return '`berth ps -a` lists the containers';
+  if (/container .*not found/.test(error.message)) return '`berth ps -a` lists the containers';
   if (hasCode(error, 'already_exists') && error.message.includes('container'))
     return 'choose another --name, or remove it with `berth rm -f`';
-  if (hasCode(error, 'unavailable')) return '`berth vm ls` shows which VMs run';
+  if (hasCode(error, 'unavailable') && /no agent answers|connection/.test(error.message))
+    return '`berth vm ls` shows which VMs run';
   return undefined;
 }
 

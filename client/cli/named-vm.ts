@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AgentError, hasCode } from '../../agent/errors.ts';
 import { diskDevices, rootDisks } from '../root-disks.ts';
 import { SHARE_TAG } from '../rootfs.ts';
-import { findVm, startVm } from '../vm/named.ts';
+import { findVm, type StartVmHooks, startVm } from '../vm/named.ts';
 import type { NamedBootOptions } from '../vm/supervisor-messages.ts';
 import type { VmState } from '../vm/vm-state.ts';
 import { writeText } from './fd-output.ts';
@@ -28,16 +28,11 @@ export async function findRunningVm(name: string, signal?: AbortSignal): Promise
 }
 
 /**
- * Starts a VM with the disks that containers have their roots from, and tells stderr how it goes.
+ * Starts a VM with the disks that containers have their roots from.
  * @throws AgentError as the launcher does, `already_exists` included
  */
-export async function startNamedVm(name: string, options: NamedBootOptions, signal?: AbortSignal): Promise<VmState> {
-  const hooks = { onProgress: (text: string) => void writeText(2, `berth: ${text}\n`).catch(() => {}) };
-  return await startVm(
-    name,
-    { ...options, disks: [...rootDisks(), ...(options.disks ?? [])] },
-    signal === undefined ? hooks : { ...hooks, signal },
-  );
+export async function startNamedVm(name: string, options: NamedBootOptions, hooks: StartVmHooks): Promise<VmState> {
+  return await startVm(name, { ...options, disks: [...rootDisks(), ...(options.disks ?? [])] }, hooks);
 }
 
 /** For `berth run`: the VM of that name, started where it does not run. */
@@ -46,7 +41,7 @@ export async function findOrStartVm(name: string, signal?: AbortSignal): Promise
   if (running !== undefined) return running;
   await writeText(2, `berth: no VM named '${name}' is running; starting it (\`berth vm stop ${name}\` ends it)\n`);
   try {
-    return placeOf(await startNamedVm(name, {}, signal));
+    return placeOf(await startNamedVm(name, {}, signal === undefined ? {} : { signal }));
   } catch (error) {
     // Another berth was faster.
     const other = hasCode(error, 'already_exists') ? await findRunningVm(name, signal) : undefined;

@@ -40,7 +40,7 @@ export const vmStart: Verb = {
     using relay = new SignalRelay();
     try {
       const started = performance.now();
-      const { way, accel, address } = await startNamedVm(name, options, relay.aborted);
+      const { way, accel, address } = await startNamedVm(name, options, { signal: relay.aborted, onProgress: tell });
       const seconds = ((performance.now() - started) / 1000).toFixed(1);
       await writeText(2, `berth: VM ${name} is up after ${seconds} s (${way}, ${accel}), agent at ${address}\n`);
     } catch (error) {
@@ -51,6 +51,10 @@ export const vmStart: Verb = {
     return 0;
   },
 };
+
+function tell(progress: string): void {
+  void writeText(2, `berth: ${progress.split('\n')[0]}\n`).catch(() => {});
+}
 
 function machineOption(text: string | undefined): { machine?: 'microvm' | 'q35' } {
   if (text === undefined) return {};
