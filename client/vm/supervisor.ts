@@ -52,7 +52,7 @@ async function supervise({ name, options }: ToSupervisor): Promise<void> {
       onProgress: (text) => void tell({ progress: text }),
     });
     // Before anyone can see that the VM runs: CreateSandbox wipes what containers live in, so it must come first and once.
-    if (options.waitFor !== 'console') await makeSandbox(guest);
+    if (options.waitFor !== 'console') await makeSandbox(guest, wish.signal);
   } catch (error) {
     await guest?.stop();
     discardVm(name);
@@ -66,6 +66,11 @@ async function supervise({ name, options }: ToSupervisor): Promise<void> {
   const exit = await guest.waitExit();
   if (wish.signal.aborted) discardVm(name);
   else writeVm({ ...state, status: 'exited', exit });
+}
+
+async function makeSandbox(guest: Guest, signal: AbortSignal): Promise<void> {
+  await using agent = await connect(guest.address, { timeoutMs: FIRST_ANSWER_MS, signal });
+  await createSandbox(agent, guest.name);
 }
 
 process.once('message', (message) => {
