@@ -59,7 +59,7 @@ bool cmdline_value(const char *cmdline, const char *key, char *value, size_t siz
     size_t length = 0;
     bool quoted = false;
     bool cut = false;
-    for (; *at != '\0' && (quoted || strchr(" \t\n", *at) == NULL); at++) {
+    for (; *at != '\0' && *at != '\n' && (quoted || strchr(" \t", *at) == NULL); at++) {
       if (*at == '"') quoted = !quoted;
       else if (length < sizeof word - 1) word[length++] = *at;
       else cut = true;
