@@ -2,7 +2,7 @@
 // Sources are copied below build/ first, so that the source tree stays clean and make rebuilds only what changed.
 import { createHash } from 'node:crypto';
 import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { ExecaError, execa } from 'execa';
 import { nodeHeaders } from './node-headers.ts';
 
@@ -11,18 +11,21 @@ const SOURCES = join(ROOT, 'native/addon');
 const ADDON_API = join(ROOT, 'node_modules/node-addon-api');
 
 export interface BuildNativeOptions {
-  /** Builds build/native/asan/berth.node under AddressSanitizer and UndefinedBehaviorSanitizer instead. */
+  /**
+   * Builds build/native/asan/berth.node under AddressSanitizer and UndefinedBehaviorSanitizer instead, and beside it
+   * canary.node, which has errors for them to find.
+   */
   sanitize?: boolean;
-  /** Adds verbs with planted errors, to show that the sanitizers see them: build/native/canary/berth.node. Implies `sanitize`. */
-  canary?: boolean;
 }
 
 /** Builds the addon unless it is up to date. @returns its path */
 export async function buildNative(options: BuildNativeOptions = {}): Promise<string> {
-  const variant = options.canary ? 'canary' : options.sanitize ? 'asan' : '';
-  const output = join(ROOT, 'build/native', variant, 'berth.node');
-  const label = variant === '' ? 'addon' : `addon (${variant})`;
-  const flags = [`-Dsanitize=${variant === '' ? 0 : 1}`, `-Dcanary=${options.canary ? 1 : 0}`];
+  const sanitize = options.sanitize ?? false;
+  const folder = join(ROOT, 'build/native', sanitize ? 'asan' : '');
+  const products = sanitize ? ['canary.node', 'berth.node'] : ['berth.node'];
+  const output = join(folder, 'berth.node');
+  const label = sanitize ? 'addon (sanitized)' : 'addon';
+  const flags = [`-Dsanitize=${sanitize ? 1 : 0}`];
 
   const files = (await readdir(SOURCES)).filter((name) => /\.(cc|h|gyp)$/.test(name)).sort();
   const toolchain = await toolchainHash(flags);
@@ -35,17 +38,22 @@ export async function buildNative(options: BuildNativeOptions = {}): Promise<str
   }
 
   const started = performance.now();
-  console.log(`${label}: compiling ${files.filter((name) => name.endsWith('.cc')).length} files`);
-  const stage = join(ROOT, 'build/native/gyp', variant || 'release');
+  console.log(`${label}: compiling`);
+  const stage = join(ROOT, 'build/native/gyp', sanitize ? 'asan' : 'release');
   if (!built.startsWith(toolchain)) await rm(stage, { recursive: true, force: true });
   await copyChanged(files, stage);
   await compile(stage, flags);
-  await mkdir(dirname(output), { recursive: true });
-  await copyFile(join(stage, 'build/Release/berth.node'), `${output}.new`);
-  await rename(`${output}.new`, output);
+  await mkdir(folder, { recursive: true });
+  for (const product of products) await install(join(stage, 'build/Release', product), join(folder, product));
   await writeFile(`${output}.inputs`, wanted);
   console.log(`${label}: built in ${((performance.now() - started) / 1000).toFixed(1)} s`);
   return output;
+}
+
+/** Puts a whole file in place at once: another process may be loading it. */
+async function install(from: string, to: string): Promise<void> {
+  await copyFile(from, `${to}.new`);
+  await rename(`${to}.new`, to);
 }
 
 async function contentHash(paths: readonly string[]): Promise<string> {

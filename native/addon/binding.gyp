@@ -1,57 +1,45 @@
-# Built by scripts/build-native.ts, which passes addon_api (the headers of node-addon-api) and sanitize.
+# Built by scripts/build-native.ts, which says where node-addon-api is and whether to sanitize.
 {
-  "variables": {
-    "addon_api%": "../../node_modules/node-addon-api",
-    "sanitize%": 0,
-    "canary%": 0,
-    "root%": "."
+  "variables": { "addon_api%": "../../node_modules/node-addon-api", "root%": ".", "sanitize%": 0 },
+  "target_defaults": {
+    # SWALLOW_UNTHROWABLE: a worker that is being terminated can't take an exception, and must not take the process down for it.
+    "defines": [
+      "NAPI_VERSION=9",
+      "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS",
+      "NODE_ADDON_API_DISABLE_DEPRECATED",
+      "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",
+      "_GNU_SOURCE"
+    ],
+    "cflags": [
+      "-isystem<(addon_api)", "-fvisibility=hidden", "-ffile-prefix-map=<(root)=.",
+      "-Wall", "-Wextra", "-Wpedantic", "-Werror"
+    ],
+    "cflags!": ["-Wno-unused-parameter"],
+    "cflags_cc": ["-std=c++17", "-fno-exceptions"],
+    "cflags_cc!": ["-std=gnu++20", "-std=gnu++17"],
+    "ldflags": ["-Wl,-z,relro,-z,now", "-Wl,--exclude-libs,ALL"]
   },
   "targets": [
     {
       "target_name": "berth",
       "sources": [
-        "accept.cc",
-        "addon.cc",
-        "args.cc",
-        "connect.cc",
-        "fds.cc",
-        "machine.cc",
-        "namespace.cc",
-        "pidfd.cc",
-        "spawn.cc",
-        "system_error.cc",
-        "terminal.cc",
-        "unix.cc",
-        "vsock.cc",
-        "watch.cc",
-        "watcher.cc",
-        "worker.cc"
+        "accept.cc", "addon.cc", "args.cc", "connect.cc", "fds.cc", "machine.cc", "namespace.cc", "pidfd.cc", "spawn.cc",
+        "system_error.cc", "terminal.cc", "unix.cc", "vsock.cc", "watch.cc", "watcher.cc", "worker.cc"
       ],
-      # SWALLOW_UNTHROWABLE: a worker that is being terminated can't take an exception, and must not take the process down for it.
-      "defines": [
-        "NAPI_VERSION=9",
-        "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS",
-        "NODE_ADDON_API_DISABLE_DEPRECATED",
-        "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",
-        "_GNU_SOURCE"
-      ],
-      "cflags": ["-isystem<(addon_api)", "-fvisibility=hidden", "-ffile-prefix-map=<(root)=.", "-Wall", "-Wextra", "-Wpedantic", "-Werror"],
-      "cflags!": ["-Wno-unused-parameter"],
-      "cflags_cc!": ["-std=gnu++20", "-std=gnu++17"],
-      "cflags_cc": ["-std=c++17", "-fno-exceptions"],
-      "ldflags": ["-static-libstdc++", "-static-libgcc", "-Wl,-z,relro,-z,now", "-Wl,--exclude-libs,ALL"],
-      "conditions": [
-        [
-          "sanitize==1",
-          {
-            "cflags": ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g", "-O1"],
-            "cflags!": ["-O3"],
-            "ldflags": ["-fsanitize=address,undefined"],
-            "ldflags!": ["-static-libstdc++", "-static-libgcc"]
-          }
-        ],
-        ["canary==1", { "defines": ["BERTH_CANARY"], "sources": ["canary.cc"] }]
-      ]
+      "conditions": [["sanitize==0", { "ldflags": ["-static-libstdc++", "-static-libgcc"] }]]
     }
+  ],
+  "conditions": [
+    [
+      "sanitize==1",
+      {
+        "target_defaults": {
+          "cflags": ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g", "-O1"],
+          "cflags!": ["-O3"],
+          "ldflags": ["-fsanitize=address,undefined"]
+        },
+        "targets": [{ "target_name": "canary", "sources": ["canary.cc"] }]
+      }
+    ]
   ]
 }

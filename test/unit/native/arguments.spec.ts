@@ -201,9 +201,9 @@ describe('native arguments', () => {
   }
 
   for (const [field, kind] of Object.entries(fields)) {
-    it(`spawn refuses a spec whose "${field}" is wrong`, () => {
-      fc.assert(
-        fc.property(wrong[kind], (value) => {
+    it(`spawn refuses a spec whose "${field}" is wrong`, async () => {
+      await fc.assert(
+        fc.asyncProperty(wrong[kind], async (value) => {
           if (value === undefined && (field === 'cwd' || field === 'newSession')) return;
           if (field === 'newSession' && typeof value === 'boolean') return;
           const spec = { ...goodSpec, [field]: value } as never;

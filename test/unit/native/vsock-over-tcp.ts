@@ -62,9 +62,13 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Connects as the guest or host with this CID, and gives all the peer says until it closes. */
-export async function dialAs(cid: number, port: number): Promise<string> {
+/**
+ * Connects as the guest or host with this CID, and gives all the peer says until it closes.
+ * @param onConnect called once the kernel has put the connection into the listener's queue
+ */
+export async function dialAs(cid: number, port: number, onConnect: () => void = () => {}): Promise<string> {
   const socket = net.connect({ port, host: '127.0.0.1', localAddress: `127.0.0.${cid}` });
+  socket.on('connect', onConnect);
   let text = '';
   socket.on('data', (chunk) => {
     text += chunk;
