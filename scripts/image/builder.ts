@@ -85,12 +85,10 @@ function buildArguments(mirrors: Mirrors, aptSettings: string): string[] {
   return Object.entries(values).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]);
 }
 
-/** buildah would raise these for what it runs, which is not always allowed (proc_pid_limits(5)). */
+/** buildah would raise the number of open files for what it runs, which is not always allowed (proc_pid_limits(5)). */
 async function currentLimits(): Promise<string[]> {
-  const limits = await readFile('/proc/self/limits', 'utf8');
-  const hard = (name: string) => new RegExp(`^${name} +\\S+ +(\\d+)`, 'm').exec(limits)?.[1];
-  const wanted = { nofile: hard('Max open files'), nproc: hard('Max processes') };
-  return Object.entries(wanted).flatMap(([name, value]) => (value ? ['--ulimit', `${name}=${value}:${value}`] : []));
+  const hard = /^Max open files +\S+ +(\d+)/m.exec(await readFile('/proc/self/limits', 'utf8'))?.[1];
+  return hard ? ['--ulimit', `nofile=${hard}:${hard}`] : [];
 }
 
 async function buildah(args: readonly string[]): Promise<void> {
