@@ -23,8 +23,8 @@ export const SMALL_REQUEST_BYTES = 4 * KIB;
 export const MAX_UNSENT_BYTES = 8 * MIB;
 
 /**
- * Calls that were waiting may still add their answers then. A client that lets this much pile up has stopped reading, and loses
- * its connection before the guest loses its memory.
+ * Calls that were waiting may still add their answers then; past this, large ones turn into errors, so that a client that has stopped
+ * reading does not cost the guest its memory.
  */
 export const MAX_UNSENT_BYTES_EVER = 64 * MIB;
 

@@ -12,6 +12,8 @@ export interface DialOptions {
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
+/** Nobody to talk to, now: no socket file, no such guest, or (EAGAIN, man 2 connect) a listener whose queue is full. */
+const NOT_THERE: ReadonlySet<string> = new Set(['ENOENT', 'ENODEV', 'EAGAIN']);
 /** A handshake answer is `OK <port>\n`; more than this is none. */
 const MAX_ANSWER_BYTES = 64;
 
@@ -128,6 +130,6 @@ function dialError(error: unknown, endpoint: Endpoint, timedOut: boolean, timeou
     return new AgentError('cancelled', `dial ${address}: cancelled`, { cause: error, fields });
   }
   const known = fromErrno(error, `dial ${address}`, fields);
-  const code = known.code === 'not_found' || errnoOf(error) === 'ENODEV' ? 'unavailable' : known.code;
+  const code = NOT_THERE.has(errnoOf(error) ?? '') ? 'unavailable' : known.code;
   return new AgentError(code, known === error ? `dial ${address}: ${known.message}` : known.message, { cause: error, fields });
 }

@@ -185,7 +185,12 @@ export class TtrpcConnection {
   }
 
   #succeed(streamId: number, method: string, startedAt: number, payload: Uint8Array): void {
-    this.#writer.success(streamId, payload);
+    try {
+      this.#writer.success(streamId, payload);
+    } catch (error) {
+      this.#fail(streamId, method, startedAt, error);
+      return;
+    }
     this.#options.onCall?.({ method, caller: this.#caller, startedAt });
   }
 

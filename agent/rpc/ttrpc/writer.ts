@@ -1,6 +1,7 @@
 // The sending side of a ttrpc connection: answers are gathered while the agent works and leave in one writev(2) a turn.
-// A client that does not take them is noticed by their number of bytes, and first stops being read from, then loses the connection.
+// A client that does not take them is noticed by their number of bytes: first it is not read from, then large answers become errors.
 import type net from 'node:net';
+import { AgentError } from '../../errors.ts';
 import { COPY_THRESHOLD_BYTES, MAX_UNSENT_BYTES, MAX_UNSENT_BYTES_EVER } from '../limits.ts';
 import type { Status } from '../status.ts';
 import { failureFrame, responsePrefix } from './envelope.ts';
@@ -38,12 +39,16 @@ export class ResponseWriter {
     if (!this.#corked) return;
     this.#corked = false;
     this.#socket.uncork();
-    const unsent = this.#socket.writableLength;
-    if (unsent > MAX_UNSENT_BYTES_EVER) this.#socket.destroy();
-    else if (unsent > MAX_UNSENT_BYTES) this.#congested = true;
+    if (this.#socket.writableLength > MAX_UNSENT_BYTES) this.#congested = true;
   };
 
+  /** @throws {AgentError} resource_exhausted when too much waits to be taken already */
   success(streamId: number, payload: Uint8Array): void {
+    const unsent = this.#socket.writableLength;
+    if (unsent > MAX_UNSENT_BYTES_EVER && payload.length >= COPY_THRESHOLD_BYTES) {
+      const text = `${unsent} bytes of answers wait for this client, of at most ${MAX_UNSENT_BYTES_EVER}`;
+      throw new AgentError('resource_exhausted', text, { fields: { unsent, limit: MAX_UNSENT_BYTES_EVER } });
+    }
     this.#holdForThisTurn();
     if (payload.length < COPY_THRESHOLD_BYTES) {
       const frame = responsePrefix(streamId, payload.length, payload.length);

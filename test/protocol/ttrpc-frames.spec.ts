@@ -1,0 +1,341 @@
+// ttrpc as bytes: sessions cut anywhere, malformed frames, stream ids, oversize, deadlines, clients that do not read.
+import assert from 'node:assert/strict';
+import type net from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import fc from 'fast-check';
+import { ttrpc } from '#proto/ttrpc.js';
+import {
+  MAX_CALLS_PER_CONNECTION,
+  MAX_MESSAGE_BYTES,
+  MAX_REQUEST_BYTES_PER_CONNECTION,
+  MAX_UNSENT_BYTES,
+  MAX_UNSENT_BYTES_EVER,
+} from '../../agent/rpc/limits.ts';
+import { FrameDecoder, HEADER_BYTES, writeHeader } from '../../agent/rpc/ttrpc/frame.ts';
+import { FixtureServer, until } from './fixture-server.ts';
+import { SERVICE } from './fixture-service.ts';
+
+interface Reply {
+  streamId: number;
+  code: number;
+  message: string;
+  payload: string;
+}
+
+function frame(streamId: number, body: Uint8Array, type = 1, flags = 0): Buffer {
+  const bytes = Buffer.alloc(HEADER_BYTES + body.length);
+  writeHeader(bytes, body.length, streamId, type, flags);
+  bytes.set(body, HEADER_BYTES);
+  return bytes;
+}
+
+function request(
+  streamId: number,
+  method: string,
+  payload: string | Uint8Array = '',
+  extra: ttrpc.Request.$Properties = {},
+): Buffer {
+  return frame(streamId, ttrpc.Request.encode({ service: SERVICE, method, payload: Buffer.from(payload), ...extra }).finish());
+}
+
+/** Gathers replies as they come. */
+function replies(socket: net.Socket): Reply[] {
+  const seen: Reply[] = [];
+  const decoder = new FrameDecoder({
+    onFrame: (streamId, type, flags, body) => {
+      assert.deepEqual([type, flags], [2, 0]);
+      const { status, payload } = ttrpc.Response.decode(body);
+      seen.push({
+        streamId,
+        code: status?.code ?? 0,
+        message: status?.message ?? '',
+        payload: Buffer.from(payload ?? []).toString(),
+      });
+    },
+    onOversize: () => assert.fail('an answer above the limit'),
+  });
+  socket.on('data', (chunk) => decoder.push(chunk as Buffer));
+  return seen;
+}
+
+describe('a ttrpc connection', () => {
+  let fixture: FixtureServer;
+  let socket: net.Socket;
+  let seen: Reply[];
+
+  beforeEach(async () => {
+    fixture = await FixtureServer.start();
+    socket = await fixture.socket();
+    seen = replies(socket);
+  });
+  afterEach(() => fixture.stop());
+
+  const answers = async (count: number) => {
+    await until(() => seen.length >= count, `${count} answers; there are ${seen.length}`);
+    return seen;
+  };
+  const answersStill = async () => {
+    const id = 0x7ffffff1;
+    socket.write(request(id, 'Echo', 'still here'));
+    await until(
+      () => seen.some(({ streamId, payload }) => streamId === id && payload === 'still here'),
+      'the connection answers',
+    );
+  };
+
+  const session = Buffer.concat([
+    request(1, 'Echo', 'one'),
+    request(3, 'EchoNow', 'two'),
+    frame(5, new Uint8Array(), 3),
+    request(7, 'Missing'),
+  ]);
+  const summary = (list: Reply[]) =>
+    [...list].sort((a, b) => a.streamId - b.streamId).map(({ streamId, code, payload }) => [streamId, code, payload]);
+  const expected = [
+    [1, 0, 'one'],
+    [3, 0, 'two'],
+    [7, 12, ''],
+  ];
+
+  it('gives the same answers however a session is cut in two', async () => {
+    for (let cut = 1; cut < session.length; cut++) {
+      const each = await fixture.socket();
+      const got = replies(each);
+      each.write(session.subarray(0, cut));
+      await new Promise(setImmediate);
+      each.write(session.subarray(cut));
+      await until(() => got.length === 3, `answers with a cut at ${cut}`);
+      assert.deepEqual(summary(got), expected, `cut at ${cut}`);
+      each.destroy();
+    }
+  });
+
+  it('gives the same answers when a session comes byte by byte', async () => {
+    for (const byte of session) {
+      socket.write(Buffer.from([byte]));
+      await new Promise(setImmediate);
+    }
+    assert.deepEqual(summary(await answers(3)), expected);
+  });
+
+  it('answers many requests that come in one piece', async () => {
+    const count = 2_000;
+    socket.write(
+      Buffer.concat(Array.from({ length: count }, (_, i) => request(2 * i + 1, i % 2 ? 'Echo' : 'EchoNow', String(i)))),
+    );
+    const got = await answers(count);
+    assert.deepEqual(new Set(got.map(({ streamId, payload }) => `${streamId} ${payload}`)).size, count);
+    assert.ok(got.every(({ streamId, payload }) => streamId === 2 * Number(payload) + 1));
+  });
+
+  it('sends the frame of an answer as the Rust agent does', async () => {
+    const raw = await fixture.socket();
+    const chunks: Buffer[] = [];
+    raw.on('data', (chunk) => chunks.push(chunk as Buffer));
+    raw.write(request(9, 'Echo', 'ab'));
+    await until(() => Buffer.concat(chunks).length >= 16, 'the answer');
+    assert.equal(Buffer.concat(chunks).toString('hex'), `00000006${'00000009'}0200${'0a00'}${'1202'}6162`);
+  });
+
+  const REFUSALS: readonly { title: string; bytes: Buffer; code: number; text: RegExp }[] = [
+    { title: 'an even stream id', bytes: request(2, 'Echo'), code: 3, text: /^stream id must be odd$/ },
+    { title: 'stream id 0', bytes: request(0, 'Echo'), code: 3, text: /^stream id must be odd$/ },
+    {
+      title: 'a service that does not exist',
+      bytes: request(1, 'Echo', '', { service: 'a.B' }),
+      code: 3,
+      text: /^a\.B service does not exist$/,
+    },
+    { title: 'a method that does not exist', bytes: request(1, 'Nope'), code: 12, text: /Nope method is not implemented/ },
+    { title: 'a method that only gRPC has', bytes: request(1, 'Count'), code: 12, text: /Count method is not implemented/ },
+    {
+      title: 'a stream that is to stay open',
+      bytes: frame(1, ttrpc.Request.encode({ service: SERVICE, method: 'Echo' }).finish(), 1, 2),
+      code: 12,
+      text: /streams are not supported/,
+    },
+    {
+      title: 'an envelope that is not protobuf',
+      bytes: frame(1, Buffer.from([0xff, 0xff, 0xff])),
+      code: 3,
+      text: /^malformed ttrpc request/,
+    },
+    { title: 'an empty envelope', bytes: frame(1, new Uint8Array()), code: 3, text: / service does not exist$/ },
+    {
+      title: 'a payload that is not its message',
+      bytes: request(1, 'Strict', Buffer.from([0x0a, 9])),
+      code: 3,
+      text: /^Strict: malformed request/,
+    },
+  ];
+  for (const { title, bytes, code, text } of REFUSALS) {
+    it(`refuses ${title} and goes on`, async () => {
+      socket.write(bytes);
+      const [answer] = await answers(1);
+      assert.equal(answer?.code, code);
+      assert.match(answer?.message ?? '', text);
+      await answersStill();
+    });
+  }
+
+  it('refuses a stream id that is in use, and answers the first call all the same', async () => {
+    socket.write(Buffer.concat([request(1, 'Late', '40'), request(1, 'Echo', 'again')]));
+    const got = await answers(2);
+    assert.deepEqual([got[0]?.code, got[0]?.message], [3, 'stream id 1 is in use']);
+    assert.deepEqual([got[1]?.code, got[1]?.payload], [0, '40']);
+  });
+
+  it('takes a stream id again once its call has ended', async () => {
+    socket.write(request(1, 'Echo', 'a'));
+    await answers(1);
+    socket.write(request(1, 'Echo', 'b'));
+    assert.equal((await answers(2))[1]?.payload, 'b');
+  });
+
+  it('takes the flag that says nothing will follow', async () => {
+    socket.write(frame(1, ttrpc.Request.encode({ service: SERVICE, method: 'Echo', payload: Buffer.from('x') }).finish(), 1, 1));
+    assert.equal((await answers(1))[0]?.payload, 'x');
+  });
+
+  it('ignores frames that are no requests', async () => {
+    for (const type of [0, 2, 3, 4, 255]) socket.write(frame(1, Buffer.from('whatever'), type));
+    await answersStill();
+    assert.equal(seen.length, 1);
+  });
+
+  it('skips a body above the limit, answers on its stream and goes on', async () => {
+    const length = MAX_MESSAGE_BYTES + 1;
+    const header = Buffer.alloc(HEADER_BYTES);
+    writeHeader(header, length, 11, 1);
+    socket.write(header);
+    const [answer] = await answers(1);
+    assert.deepEqual(
+      [answer?.streamId, answer?.code, answer?.message],
+      [11, 3, 'message length 4194305 exceed maximum message size of 4194304'],
+    );
+    socket.write(Buffer.alloc(length, 1));
+    await answersStill();
+  });
+
+  it('closes a connection whose length no message can have', async () => {
+    socket.write(request(1, 'Echo', 'fine'));
+    await answers(1);
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    socket.write(Buffer.from([1, 0, 0, 0, 0, 0, 0, 1, 1, 0]));
+    await closed;
+    assert.ok(fixture.lines.some(({ message }) => message === 'connection closed: not ttrpc'));
+  });
+
+  it('answers DEADLINE_EXCEEDED with the text timeout once timeout_nano has passed', async () => {
+    socket.write(request(1, 'Block', '', { timeoutNano: 20_000_000n }));
+    const [answer] = await answers(1);
+    assert.deepEqual([answer?.code, answer?.message], [4, 'timeout']);
+    assert.equal(fixture.seen.aborts[0]?.code, 'deadline_exceeded');
+    await sleep(20);
+    assert.equal(seen.length, 1, 'one answer only');
+  });
+
+  for (const timeoutNano of [0n, -1n, 2n ** 63n - 1n]) {
+    it(`does not end a call early for a timeout_nano of ${timeoutNano}`, async () => {
+      socket.write(request(1, 'Late', '20', { timeoutNano }));
+      assert.deepEqual(
+        (await answers(1)).map(({ code, payload }) => [code, payload]),
+        [[0, '20']],
+      );
+    });
+  }
+
+  for (const { title, leave } of [
+    { title: 'closes', leave: () => socket.end() },
+    { title: 'vanishes', leave: () => socket.destroy() },
+    {
+      title: 'vanishes inside a frame',
+      leave: () => socket.write(request(9, 'Echo', 'x').subarray(0, 15), () => socket.destroy()),
+    },
+  ]) {
+    it(`tells every handler when its client ${title}`, async () => {
+      for (let i = 0; i < 10; i++) socket.write(request(2 * i + 1, 'Block'));
+      await until(() => fixture.seen.blocked === 10, 'the calls wait');
+      leave();
+      await until(() => fixture.seen.aborts.length === 10, 'the handlers are told');
+      assert.ok(fixture.seen.aborts.every(({ code }) => code === 'cancelled'));
+      await until(() => fixture.server.connections === 0, 'the connection is gone');
+    });
+  }
+
+  it('bounds the calls that wait, and lets Check in all the same', async () => {
+    const calls = Array.from({ length: MAX_CALLS_PER_CONNECTION }, (_, i) => request(2 * i + 1, 'Block'));
+    socket.write(Buffer.concat(calls));
+    await until(() => fixture.seen.blocked === MAX_CALLS_PER_CONNECTION, 'the calls wait');
+    const next = 2 * MAX_CALLS_PER_CONNECTION + 1;
+    const check = ttrpc.Request.encode({ service: 'grpc.Health', method: 'Check' }).finish();
+    socket.write(Buffer.concat([request(next, 'Block'), frame(next + 2, check)]));
+    const got = await answers(2);
+    assert.deepEqual([got[0]?.streamId, got[0]?.code], [next, 8]);
+    assert.match(got[0]?.message ?? '', new RegExp(`${MAX_CALLS_PER_CONNECTION} calls wait`));
+    assert.deepEqual([got[1]?.streamId, got[1]?.code], [next + 2, 0]);
+  });
+
+  it('bounds the bytes that waiting calls hold', async () => {
+    const big = Buffer.alloc(MAX_MESSAGE_BYTES - 100);
+    const room = Math.floor(MAX_REQUEST_BYTES_PER_CONNECTION / big.length);
+    for (let i = 0; i <= room; i++) socket.write(request(2 * i + 1, 'Block', big));
+    const [answer] = await answers(1);
+    assert.deepEqual([answer?.streamId, answer?.code], [2 * room + 1, 8]);
+    await answersStill();
+  });
+
+  it('gives a bound free again when calls end', async () => {
+    const big = Buffer.alloc(MAX_MESSAGE_BYTES - 100);
+    for (let i = 0; i < 20; i++) socket.write(request(2 * i + 1, 'Echo', big));
+    assert.ok((await answers(20)).every(({ code }) => code === 0));
+  });
+
+  it('stops reading from a client that does not take its answers, and goes on when it does', async () => {
+    const idle = await fixture.socket();
+    const count = 300;
+    const zeros = 128 * 1024;
+    let written = 0;
+    for (let i = 0; i < count; i++) {
+      idle.write(request(2 * i + 1, 'Zeros', String(zeros)), () => written++);
+      await new Promise(setImmediate);
+    }
+    const finished = () => fixture.finished.length;
+    await sleep(100);
+    const whileStuck = finished();
+    assert.ok(whileStuck * zeros < 4 * MAX_UNSENT_BYTES, `${whileStuck} answers were made for nobody`);
+    const got = replies(idle);
+    await until(() => got.length === count, 'all answers once the client reads');
+    assert.equal(written, count);
+  });
+
+  it('turns answers into errors when a client has let too much pile up, and keeps the connection', async () => {
+    const idle = await fixture.socket();
+    const count = 40;
+    idle.write(Buffer.concat(Array.from({ length: count }, (_, i) => request(2 * i + 1, 'Zeros', String(4_000_000)))));
+    await until(() => fixture.finished.length === count, 'all calls have ended');
+    const refused = fixture.finished.filter(({ error }) => error?.code === 'resource_exhausted').length;
+    assert.ok(refused >= count - MAX_UNSENT_BYTES_EVER / 4_000_000 - 2 && refused < count, `${refused} refused`);
+    const got = replies(idle);
+    await until(() => got.length === count, 'all answers once the client reads');
+    assert.equal(got.filter(({ code }) => code === 8).length, refused);
+  });
+
+  it('survives any bytes, and other clients do not notice', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 200 }), fc.boolean(), async (bytes, valid) => {
+        const each = await fixture.socket();
+        each.write(Buffer.concat([Buffer.from([0]), valid ? frame(1, bytes).subarray(1) : bytes]));
+        each.end();
+        each.resume();
+        await new Promise((resolve) => each.once('close', resolve));
+      }),
+      { numRuns: 300 },
+    );
+    await answersStill();
+    assert.deepEqual(
+      fixture.lines.filter(({ level }) => level === 'error'),
+      [],
+    );
+  });
+});
