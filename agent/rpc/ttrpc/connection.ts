@@ -209,19 +209,16 @@ export class TtrpcConnection {
   }
 
   #watchStall(): void {
-    if (this.#decoder.midFrame && !this.#writer.congested) {
-      this.#stall ??= setTimeout(() => {
-        this.#options.log.warn('connection closed: it stopped inside a frame', {
-          client: this.#caller.id,
-          peer: this.#caller.peer,
-        });
-        this.#socket.destroy();
-      }, FRAME_STALL_TIMEOUT_MS);
-      this.#stall.refresh();
-    } else if (this.#stall) {
-      clearTimeout(this.#stall);
-      this.#stall = undefined;
-    }
+    clearTimeout(this.#stall);
+    this.#stall = undefined;
+    if (!this.#decoder.midFrame || this.#writer.congested) return;
+    this.#stall = setTimeout(() => {
+      this.#options.log.warn('connection closed: it stopped inside a frame', {
+        client: this.#caller.id,
+        peer: this.#caller.peer,
+      });
+      this.#socket.destroy();
+    }, FRAME_STALL_TIMEOUT_MS);
   }
 
   /** The client has gone, or closed its side, which in ttrpc is the same: handlers learn of it. */
