@@ -10,6 +10,12 @@ import { findTool, toolPackages } from './tools.ts';
 
 const SOCKET_WAIT_MS = 15_000;
 const STOP_MS = 2_000;
+/**
+ * What the guest may send before the device must say that it has room again, which also bounds one packet. Above some 32 KB
+ * the guest's kernel (6.12 with the change "vsock/virtio: Allocate nonlinear SKBs") spreads a packet over several
+ * descriptors, and vhost-device-vsock 0.3 drops those without a word.
+ */
+const DEVICE_BUFFER_BYTES = 32_000;
 
 export interface Sidecar {
   readonly child: Child;
@@ -18,7 +24,7 @@ export interface Sidecar {
 
 /** @param program from the machine's findings; @param hostSocket where the host will dial (`CONNECT port`) */
 export function startVsockDevice(program: string, cid: number, socket: string, hostSocket: string): Promise<Sidecar> {
-  const vm = `guest-cid=${cid},socket=${socket},uds-path=${hostSocket}`;
+  const vm = `guest-cid=${cid},socket=${socket},uds-path=${hostSocket},tx-buffer-size=${DEVICE_BUFFER_BYTES}`;
   return startSidecar('vhost-device-vsock', [program, '--vm', vm], socket);
 }
 
