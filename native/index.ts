@@ -125,7 +125,7 @@ export interface Native {
   makeRaw(fd: number): Buffer;
   restoreTerminal(fd: number, state: Buffer): void;
 
-  // --- the machine; those that can hang run on a worker thread
+  // --- the machine; those that can hang run each on a thread of its own, at most 64 at a time (@throws EAGAIN)
   mount(source: string, target: string, fstype: string, flags: number, data: string): Promise<void>;
   umount(target: string, flags: number): Promise<void>;
   sync(): Promise<void>;
@@ -136,7 +136,7 @@ export interface Native {
   reboot(command: number): void;
   /**
    * Makes a new namespace of the kind and pins it by a bind mount on the file `path` (created if absent, and removed
-   * again on failure); 'uts' gets `hostname`. Done by a thread that ends with it, so that no thread of Node's moves.
+   * again on failure); 'uts' gets `hostname`. No thread of Node's moves.
    */
   pinNamespace(kind: 'ipc' | 'uts', path: string, hostname?: string): Promise<void>;
   /** Gives free heap pages back to the kernel (man 3 malloc_trim). */

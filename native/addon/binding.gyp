@@ -17,7 +17,8 @@
     "cflags!": ["-Wno-unused-parameter"],
     "cflags_cc": ["-std=c++17", "-fno-exceptions"],
     "cflags_cc!": ["-std=gnu++20", "-std=gnu++17"],
-    "ldflags": ["-Wl,-z,relro,-z,now", "-Wl,--exclude-libs,ALL"]
+    # nodelete: a thread whose mount hangs may outlive the worker that loaded the addon.
+    "ldflags": ["-Wl,-z,relro,-z,now,-z,nodelete", "-Wl,--exclude-libs,ALL"]
   },
   "targets": [
     {

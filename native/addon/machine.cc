@@ -24,7 +24,7 @@ Napi::Value Mount(const Napi::CallbackInfo& info) {
   const uint32_t flags = args.Uint32(info[3], "flags");
   const std::string data = args.TextOrEmpty(info[4], "data");
   if (!args.ok()) return RejectPending(info.Env());
-  return RunOnWorker(info.Env(), "berth.mount", [=]() -> Outcome {
+  return RunOnThread(info.Env(), "berth.mount", [=]() -> Outcome {
     const void* options = data.empty() ? nullptr : data.c_str();
     if (mount(source.c_str(), target.c_str(), fstype.empty() ? nullptr : fstype.c_str(), flags, options) == 0) return {};
     return {errno, "mount", target};
@@ -36,14 +36,14 @@ Napi::Value Umount(const Napi::CallbackInfo& info) {
   const std::string target = args.Text(info[0], "target");
   const int flags = args.Fd(info[1], "flags");
   if (!args.ok()) return RejectPending(info.Env());
-  return RunOnWorker(info.Env(), "berth.umount", [=]() -> Outcome {
+  return RunOnThread(info.Env(), "berth.umount", [=]() -> Outcome {
     if (umount2(target.c_str(), flags) == 0) return {};
     return {errno, "umount2", target};
   });
 }
 
 Napi::Value Sync(const Napi::CallbackInfo& info) {
-  return RunOnWorker(info.Env(), "berth.sync", []() -> Outcome {
+  return RunOnThread(info.Env(), "berth.sync", []() -> Outcome {
     sync();
     return {};
   });

@@ -1,6 +1,5 @@
 // pinNamespace: a namespace that outlives its maker, held by a bind mount (man 7 namespaces).
 #include <fcntl.h>
-#include <pthread.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -22,7 +21,6 @@ struct Pin {
   bool uts;
   std::string path;
   std::string hostname;
-  Outcome outcome;
 };
 
 Outcome MakeAndBind(const Pin& pin) {
@@ -35,39 +33,26 @@ Outcome MakeAndBind(const Pin& pin) {
   return {};
 }
 
-void* RunPin(void* data) {
-  auto* pin = static_cast<Pin*>(data);
-  pin->outcome = MakeAndBind(*pin);
-  return nullptr;
-}
-
-/// uts and ipc namespaces belong to a thread, so a thread that then ends is enough: no fork of a large process,
-/// and the pool's thread stays where it was.
-Outcome PinOnThread(Pin pin) {
-  UniqueFd created(open(pin.path.c_str(), O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, 0600));
+/// uts and ipc namespaces belong to a thread, and this one ends with the call: no fork of a large process is needed.
+Outcome PinHere(const Pin& pin) {
+  const UniqueFd created(open(pin.path.c_str(), O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, 0600));
   if (!created && errno != EEXIST) return {errno, "open", pin.path};
-  pthread_t thread;
-  const int started = pthread_create(&thread, nullptr, RunPin, &pin);
-  if (started == 0) {
-    pthread_join(thread, nullptr);
-  } else {
-    pin.outcome = {started, "pthread_create", {}};
-  }
-  if (pin.outcome.error != 0 && created) unlink(pin.path.c_str());
-  return pin.outcome;
+  Outcome outcome = MakeAndBind(pin);
+  if (outcome.error != 0 && created) unlink(pin.path.c_str());
+  return outcome;
 }
 
 Napi::Value PinNamespace(const Napi::CallbackInfo& info) {
   Args args(info);
   const std::string kind = args.Text(info[0], "kind");
   if (args.ok() && kind != "ipc" && kind != "uts") args.Fail("kind", "'ipc' or 'uts'");
-  Pin pin{kind == "uts", args.Text(info[1], "path"), {}, {}};
+  Pin pin{kind == "uts", args.Text(info[1], "path"), {}};
   if (!info[2].IsUndefined()) {
     pin.hostname = args.Text(info[2], "hostname");
     if (args.ok() && !pin.uts) args.Fail("hostname", "absent for an ipc namespace");
   }
   if (!args.ok()) return RejectPending(info.Env());
-  return RunOnWorker(info.Env(), "berth.namespace", [pin]() { return PinOnThread(pin); });
+  return RunOnThread(info.Env(), "berth.namespace", [pin]() { return PinHere(pin); });
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// A blocking system call on libuv's thread pool, as a promise.
+// A system call that may hang, on a thread of its own, as a promise. Not on libuv's pool: that is small, and a few hung
+// mounts would take every file read of the process with them.
 #pragma once
 
 #include <napi.h>
@@ -15,7 +16,8 @@ struct Outcome {
   std::string path;
 };
 
-/// Runs `work` on a pool thread; it must touch no JavaScript. The promise resolves to undefined.
-Napi::Value RunOnWorker(Napi::Env env, const char* resource, std::function<Outcome()> work);
+/// Runs `work` on a new thread, which ends with it; it must touch no JavaScript. The promise resolves to undefined.
+/// At most 64 run at a time: one more is rejected with EAGAIN.
+Napi::Value RunOnThread(Napi::Env env, const char* resource, std::function<Outcome()> work);
 
 }  // namespace berth

@@ -1,5 +1,6 @@
 // mount, host name, clock, power and heap. What would change this machine runs in namespaces of its own.
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { native } from '../../../native/index.ts';
 import { CAP_SYS_ADMIN, hasCapability, runNode, systemError } from './fixture.ts';
@@ -46,6 +47,27 @@ describe('native machine', () => {
     order.push('turn');
     await syncs;
     assert.deepEqual(order, ['turn', 'synced']);
+  });
+
+  it('reads files as ever while 40 mounts hang, and refuses the one too many', async function () {
+    if (!mayMount || !existsSync('/dev/fuse')) return this.skip();
+    // A file system that nobody serves: to walk into it is to hang, until its device is closed.
+    const script = `
+      const fs = await import('node:fs');
+      const fuse = fs.openSync('/dev/fuse', 'r+');
+      await addon.mount('nobody', '/mnt', 'fuse', 0, 'fd=' + fuse + ',rootmode=40000,user_id=0,group_id=0');
+      const hung = Array.from({ length: 40 }, () => addon.mount('none', '/mnt/into', 'tmpfs', 0, '').catch((error) => error.code));
+      const text = await fs.promises.readFile('/proc/self/status', 'utf8');
+      for (let i = 0; i < 24; i++) hung.push(addon.umount('/mnt/into', 0).catch((error) => error.code));
+      const refused = await addon.sync().catch((error) => error.code + ' ' + error.syscall);
+      fs.closeSync(fuse);
+      const codes = new Set(await Promise.all(hung));
+      await addon.umount('/mnt', 0);
+      process.stdout.write(JSON.stringify([text.length > 0, refused, [...codes]]));`;
+    const { stdout } = await runNode(script, 'exec timeout 20 unshare --mount');
+    const [read, refused, codes] = JSON.parse(stdout || '[]') as [boolean, string, string[]];
+    assert.deepEqual([read, refused], [true, 'EAGAIN pthread_create']);
+    assert.ok(codes.length === 1 && ['ECONNABORTED', 'ENOTCONN'].includes(codes[0]!), codes.join());
   });
 
   it('sets the host name of its namespace', async function () {
