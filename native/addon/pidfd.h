@@ -1,3 +1,4 @@
+// pidfds, for those who make processes (spawn.cc) and those who watch them (pidfd.cc).
 #pragma once
 
 #include <sys/types.h>
