@@ -107,7 +107,8 @@ function openPidfd(pid: number): number | undefined {
   try {
     return native().pidfdOpen(pid);
   } catch (error) {
-    if (isErrno(error, 'ESRCH')) return undefined;
+    // EINVAL: the number is not free yet, because what the process left behind is still in its process group or session.
+    if (isErrno(error, 'ESRCH', 'EINVAL')) return undefined;
     throw error;
   }
 }
