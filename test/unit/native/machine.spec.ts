@@ -5,7 +5,8 @@ import { hostname } from 'node:os';
 import { native } from '../../../native/index.ts';
 import { CAP_SYS_ADMIN, hasCapability, runNode, systemError } from './fixture.ts';
 
-describe('native machine', () => {
+describe('native machine', function () {
+  this.timeout(60_000); // starts Nodes, slow on a busy machine
   const mayMount = hasCapability(CAP_SYS_ADMIN);
 
   it('mounts with flags and options, and unmounts', async function () {

@@ -33,7 +33,8 @@ async function endChild(pid: number): Promise<void> {
   assert.equal((await exitOf({ pid, pidfd })).signal, 9);
 }
 
-describe('native teardown', () => {
+describe('native teardown', function () {
+  this.timeout(60_000); // starts Nodes, slow on a busy machine
   it('lets a worker be terminated with every kind of watch open, and closes the fds they held', async () => {
     const pids: unknown[] = [];
     const once = async () => {

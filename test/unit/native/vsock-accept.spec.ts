@@ -24,7 +24,8 @@ interface Told {
   shed: number;
 }
 
-describe('native vsockAccept', () => {
+describe('native vsockAccept', function () {
+  this.timeout(60_000); // starts Nodes, slow on a busy machine
   let folder = '';
   let library = '';
   before(() => {

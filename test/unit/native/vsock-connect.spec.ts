@@ -9,7 +9,8 @@ import { native } from '../../../native/index.ts';
 import { assertNoFdLeak, systemError } from './fixture.ts';
 import { compilePreload, freePort, VsockNode } from './vsock-over-tcp.ts';
 
-describe('native vsockConnect', () => {
+describe('native vsockConnect', function () {
+  this.timeout(60_000); // starts Nodes, slow on a busy machine
   let folder = '';
   let library = '';
   before(() => {

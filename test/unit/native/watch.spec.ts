@@ -6,7 +6,8 @@ import { assertNoFdLeak, CAP_SYS_ADMIN, hasCapability, runNode, systemError, tur
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-describe('native watch', () => {
+describe('native watch', function () {
+  this.timeout(60_000); // starts Nodes, slow on a busy machine
   it('calls back when a pipe gets bytes, and again for more', async () => {
     const [readEnd, writeEnd] = native().pipe();
     const seen: string[] = [];
