@@ -96,7 +96,7 @@ export function kernelCommandLine(options: ResolvedOptions): string {
 }
 
 /**
- * The kernel looks at a microvm's slots from the last to the first, so the first disk must have the last of them. Slot 0
+ * QEMU lists a microvm's slots to the kernel from the last to the first, so the first disk must have the last. Slot 0
  * is left out: with acpi=on its interrupt is pin 0 of the second IO-APIC and never reaches the guest (QEMU 7.2).
  */
 function mmioSlots(): () => { bus: string } {

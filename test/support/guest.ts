@@ -17,7 +17,8 @@ const HOSTNAME = 'berth-test';
 const CONSOLE_LINES = 40;
 const ROOT = join(import.meta.dirname, '../..');
 const IMAGES = process.env['BERTH_IMAGE_DIR'] ?? join(ROOT, 'build/image');
-const LOGS = join(ROOT, 'build/test-logs');
+/** The emulated host can't write to the checkout and names another place. */
+const LOGS = process.env['BERTH_TEST_LOGS'] ?? join(ROOT, 'build/test-logs');
 
 export interface TestGuest extends AsyncDisposable {
   readonly guest: Guest;
