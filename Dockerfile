@@ -41,7 +41,8 @@ RUN apt-get -qy install --no-install-recommends crun e2fsprogs iproute2 iptables
 COPY rootfs/prune.sh /prune.sh
 RUN sh /prune.sh guest
 COPY --from=kernels /out/guest/lib/modules /usr/lib/modules
-COPY build/guest /usr/lib/berth
+COPY build/guest/node /usr/lib/berth/node
+COPY build/guest/agent /usr/lib/berth
 RUN ln -s ../lib/berth/berth-init /usr/sbin/init \
  && ln -sf ../proc/mounts /etc/mtab && : > /etc/resolv.conf && : > /etc/machine-id \
  && NODE_COMPILE_CACHE=/usr/lib/berth/cache /usr/lib/berth/node --random-seed=1 /usr/lib/berth/main.js --warm-up

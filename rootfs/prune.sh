@@ -6,6 +6,9 @@
 #   prune.sh guest       keeps what the agent and its tools use; package management goes too
 set -eu
 
+# There only for a mirror that is reached over TLS.
+dpkg --purge ca-certificates openssl 2> /dev/null || true
+
 if [ "$1" = guest ]; then
   # Nothing is installed or configured in a guest and nobody logs in. Essential packages need the force; what
   # stays depends on none of these at run time.

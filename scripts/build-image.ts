@@ -6,7 +6,8 @@ import { gzipSync } from 'node:zlib';
 import { execa } from 'execa';
 import { AGENT, BUILD, GUEST, IMAGE, LOGS, ROOT, TREES } from './build/paths.ts';
 import { forgetStep, runStep } from './build/step.ts';
-import { buildBase, buildStage, chooseBuilder, hasBase } from './image/builder.ts';
+import { buildBase, hasBase } from './image/base.ts';
+import { buildStage, chooseBuilder } from './image/builder.ts';
 import { mkfsVersion, packErofs } from './image/erofs.ts';
 import { guestInitramfs, hostInitramfs } from './image/initramfs.ts';
 import { manifest } from './image/manifest.ts';
@@ -69,7 +70,7 @@ export async function buildRoot(): Promise<void> {
   });
 }
 
-/** Everything that /usr/lib/berth holds, in one folder. */
+/** Everything that /usr/lib/berth holds: node, which seldom changes, and apart from it the agent and its parts. */
 async function stepGuestFiles(): Promise<void> {
   const node = path.join(ROOT, 'node_modules/node/bin/node');
   const addon = path.join(BUILD, 'native/berth.node');
@@ -77,13 +78,13 @@ async function stepGuestFiles(): Promise<void> {
     id: 'guest-files',
     label: 'guest files',
     inputs: [node, addon, INIT, AGENT, 'scripts/build-image.ts'],
-    outputs: [path.join(GUEST, 'node'), path.join(GUEST, 'main.js')],
+    outputs: [path.join(GUEST, 'node'), path.join(GUEST, 'agent/main.js')],
     run: async () => {
       await rm(GUEST, { recursive: true, force: true });
-      await cp(AGENT, GUEST, { recursive: true });
+      await cp(AGENT, path.join(GUEST, 'agent'), { recursive: true });
       await execa('strip', ['-s', '-o', path.join(GUEST, 'node'), node]);
-      await execa('strip', ['--strip-unneeded', '-o', path.join(GUEST, 'berth.node'), addon]);
-      await copyFile(INIT, path.join(GUEST, 'berth-init'));
+      await execa('strip', ['--strip-unneeded', '-o', path.join(GUEST, 'agent/berth.node'), addon]);
+      await copyFile(INIT, path.join(GUEST, 'agent/berth-init'));
     },
   });
 }
@@ -93,7 +94,7 @@ async function stepBase(): Promise<void> {
   await runStep({
     id: 'image-base',
     label: 'guest image: Debian 13 base (mmdebstrap)',
-    inputs: ['scripts/image/builder.ts'],
+    inputs: ['scripts/image/base.ts'],
     outputs: [],
     run: buildBase,
   });

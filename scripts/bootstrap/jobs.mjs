@@ -13,5 +13,5 @@ export const JOBS = /** @type {Readonly<Record<string, Job>>} */ ({
   start: { needs: 'everything', commands: [['client/demo.ts']] },
   test: { needs: 'everything', commands: [check, [...mocha, ...specs]] },
   'test:long': { needs: 'everything', commands: [[...mocha, ...specs, '--spec', 'test/**/*.long.ts']] },
-  bench: { needs: 'everything', commands: [['test/bench/bench.ts']] },
+  bench: { needs: 'everything', commands: [['test/bench/main.ts']] },
 });
