@@ -235,6 +235,14 @@ describe('a ttrpc connection', () => {
     assert.equal(seen.length, 1, 'one answer only');
   });
 
+  it('forgets a deadline once its call has ended', async () => {
+    socket.write(request(1, 'Late', '1', { timeoutNano: 30_000_000n }));
+    await answers(1);
+    await sleep(60);
+    await answersStill();
+    assert.equal(seen.length, 2);
+  });
+
   for (const timeoutNano of [0n, -1n, 2n ** 63n - 1n]) {
     it(`does not end a call early for a timeout_nano of ${timeoutNano}`, async () => {
       socket.write(request(1, 'Late', '20', { timeoutNano }));

@@ -92,11 +92,19 @@ describe('the ttrpc envelope', () => {
     assert.equal(decodeRequest(Buffer.concat([unknown, known])).method, 'm');
   });
 
-  it('refuses a nested message that reaches beyond its own end', () => {
-    // metadata of 3 bytes whose key claims 5, with enough bytes behind it
-    const body = Buffer.from([0x2a, 3, 0x0a, 5, 0x61, 0x12, 1, 0x6d, 0x62, 0x63]);
-    assert.throws(() => decodeRequest(body));
-  });
+  for (const { title, body } of [
+    {
+      title: 'a string that reaches beyond the nested message around it',
+      body: [0x2a, 3, 0x0a, 5, 0x61, 0x62, 0x63, 0x64, 0x65],
+    },
+    { title: 'a nested message that reaches beyond the envelope', body: [0x2a, 50, 0x0a, 1, 0x61] },
+    { title: 'a string that reaches beyond the envelope', body: [0x0a, 50, 0x61] },
+    { title: 'a number that does not end', body: [0x20, 0xff, 0xff] },
+  ]) {
+    it(`refuses ${title}`, () => {
+      assert.throws(() => decodeRequest(Buffer.from(body)));
+    });
+  }
 
   it('answers any bytes with a value or an error', () => {
     fc.assert(
