@@ -1,8 +1,7 @@
 // Progress of long steps, for people and for logs: a line when a step begins, one each 15 s while it goes on, one when
 // it ends. What its commands print goes to a log file, whose end is shown when they fail.
 import { spawn } from 'node:child_process';
-import { createWriteStream } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { appendFile, mkdir, open, readFile } from 'node:fs/promises';
 import path from 'node:path';
 
 const HEARTBEAT_MS = 15_000;
@@ -53,18 +52,16 @@ export class CommandError extends Error {}
  */
 export async function runLogged(command, { log, cwd, env }) {
   await mkdir(path.dirname(log), { recursive: true });
-  const output = createWriteStream(log, { flags: 'a' });
   const line = `$ ${command.join(' ')}`;
-  output.write(`${line}\n`);
+  await appendFile(log, `${line}\n`);
+  const output = await open(log, 'a');
   const [file = '', ...args] = command;
   const outcome = await new Promise((resolve) => {
-    const child = spawn(file, args, { cwd, env: env ?? process.env, stdio: ['ignore', 'pipe', 'pipe'] });
-    child.stdout.on('data', (chunk) => output.write(chunk));
-    child.stderr.on('data', (chunk) => output.write(chunk));
+    const child = spawn(file, args, { cwd, env: env ?? process.env, stdio: ['ignore', output.fd, output.fd] });
     child.on('error', (error) => resolve(`could not be started: ${error.message}`));
     child.on('close', (code, signal) => resolve(code === 0 ? '' : signal ? `was ended by ${signal}` : `exited with ${code}`));
   });
-  await new Promise((resolve) => output.end(() => resolve(undefined)));
+  await output.close();
   if (outcome === '') return;
   const text = await readFile(log, 'utf8');
   const tail = text.slice(text.lastIndexOf(line)).trimEnd().split('\n').slice(1).slice(-TAIL_LINES);
