@@ -1,4 +1,5 @@
 // Runs the real `berth` in a test: on pipes, or on a terminal of its own.
+import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
@@ -69,6 +70,7 @@ export class TerminalBerth implements Disposable {
   /** Everything on the screen so far. */
   screen = '';
   readonly exited: Promise<number>;
+  private ended = false;
   private readonly master: number;
   private readonly slave: number;
   private readonly socket: ReturnType<typeof socketFromFd>;
@@ -89,6 +91,7 @@ export class TerminalBerth implements Disposable {
     this.pid = pid;
     this.exited = new Promise((resolve) => {
       native().watchChild(pidfd, ({ code, signal }) => {
+        this.ended = true;
         native().close(pidfd);
         resolve(code ?? 128 + signal!);
       });
@@ -113,11 +116,13 @@ export class TerminalBerth implements Disposable {
   async shows(pattern: RegExp, { from = 0, timeoutMs = 20_000 } = {}): Promise<RegExpExecArray> {
     const find = () => pattern.exec(this.screen.slice(from));
     await until(
-      () => find() !== null,
+      () => find() !== null || this.ended,
       () => `${pattern} on the screen; it shows ${JSON.stringify(this.screen.slice(from))}`,
       timeoutMs,
     );
-    return find()!;
+    const found = find();
+    assert.ok(found !== null, `berth ended without ${pattern}; the screen shows ${JSON.stringify(this.screen.slice(from))}`);
+    return found;
   }
 
   /** The terminal's modes, as `stty -g` writes them. */
