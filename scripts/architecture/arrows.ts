@@ -89,7 +89,7 @@ export const PARTS: readonly Part[] = [
     ],
   },
   { path: 'scripts/', mayImport: ['agent/', 'client/', 'native/'] },
-  { path: 'test/', mayImport: ['agent/', 'client/', 'native/', 'scripts/', 'test/'] },
+  { path: 'test/', mayImport: ['agent/', 'client/', 'native/', 'proto/', 'scripts/', 'test/'] },
 ];
 
 /** Names from outside that only some parts may import. */

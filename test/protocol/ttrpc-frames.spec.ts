@@ -1,62 +1,14 @@
-// ttrpc as bytes: sessions cut anywhere, malformed frames, stream ids, oversize, deadlines, clients that do not read.
+// ttrpc as bytes: sessions cut anywhere, malformed frames, stream ids, oversize, deadlines, clients that vanish.
 import assert from 'node:assert/strict';
 import type net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { ttrpc } from '#proto/ttrpc.js';
-import {
-  MAX_CALLS_PER_CONNECTION,
-  MAX_MESSAGE_BYTES,
-  MAX_REQUEST_BYTES_PER_CONNECTION,
-  MAX_UNSENT_BYTES,
-  MAX_UNSENT_BYTES_EVER,
-} from '../../agent/rpc/limits.ts';
-import { FrameDecoder, HEADER_BYTES, writeHeader } from '../../agent/rpc/ttrpc/frame.ts';
+import { MAX_MESSAGE_BYTES } from '../../agent/rpc/limits.ts';
+import { HEADER_BYTES, writeHeader } from '../../agent/rpc/ttrpc/frame.ts';
 import { FixtureServer, until } from './fixture-server.ts';
 import { SERVICE } from './fixture-service.ts';
-
-interface Reply {
-  streamId: number;
-  code: number;
-  message: string;
-  payload: string;
-}
-
-function frame(streamId: number, body: Uint8Array, type = 1, flags = 0): Buffer {
-  const bytes = Buffer.alloc(HEADER_BYTES + body.length);
-  writeHeader(bytes, body.length, streamId, type, flags);
-  bytes.set(body, HEADER_BYTES);
-  return bytes;
-}
-
-function request(
-  streamId: number,
-  method: string,
-  payload: string | Uint8Array = '',
-  extra: ttrpc.Request.$Properties = {},
-): Buffer {
-  return frame(streamId, ttrpc.Request.encode({ service: SERVICE, method, payload: Buffer.from(payload), ...extra }).finish());
-}
-
-/** Gathers replies as they come. */
-function replies(socket: net.Socket): Reply[] {
-  const seen: Reply[] = [];
-  const decoder = new FrameDecoder({
-    onFrame: (streamId, type, flags, body) => {
-      assert.deepEqual([type, flags], [2, 0]);
-      const { status, payload } = ttrpc.Response.decode(body);
-      seen.push({
-        streamId,
-        code: status?.code ?? 0,
-        message: status?.message ?? '',
-        payload: Buffer.from(payload ?? []).toString(),
-      });
-    },
-    onOversize: () => assert.fail('an answer above the limit'),
-  });
-  socket.on('data', (chunk) => decoder.push(chunk as Buffer));
-  return seen;
-}
+import { frame, type Reply, replies, request } from './ttrpc-by-hand.ts';
 
 describe('a ttrpc connection', () => {
   let fixture: FixtureServer;
@@ -270,64 +222,6 @@ describe('a ttrpc connection', () => {
       await until(() => fixture.server.connections === 0, 'the connection is gone');
     });
   }
-
-  it('bounds the calls that wait, and lets Check in all the same', async () => {
-    const calls = Array.from({ length: MAX_CALLS_PER_CONNECTION }, (_, i) => request(2 * i + 1, 'Block'));
-    socket.write(Buffer.concat(calls));
-    await until(() => fixture.seen.blocked === MAX_CALLS_PER_CONNECTION, 'the calls wait');
-    const next = 2 * MAX_CALLS_PER_CONNECTION + 1;
-    const check = ttrpc.Request.encode({ service: 'grpc.Health', method: 'Check' }).finish();
-    socket.write(Buffer.concat([request(next, 'Block'), frame(next + 2, check)]));
-    const got = await answers(2);
-    assert.deepEqual([got[0]?.streamId, got[0]?.code], [next, 8]);
-    assert.match(got[0]?.message ?? '', new RegExp(`${MAX_CALLS_PER_CONNECTION} calls wait`));
-    assert.deepEqual([got[1]?.streamId, got[1]?.code], [next + 2, 0]);
-  });
-
-  it('bounds the bytes that waiting calls hold', async () => {
-    const big = Buffer.alloc(MAX_MESSAGE_BYTES - 100);
-    const room = Math.floor(MAX_REQUEST_BYTES_PER_CONNECTION / big.length);
-    for (let i = 0; i <= room; i++) socket.write(request(2 * i + 1, 'Block', big));
-    const [answer] = await answers(1);
-    assert.deepEqual([answer?.streamId, answer?.code], [2 * room + 1, 8]);
-    await answersStill();
-  });
-
-  it('gives a bound free again when calls end', async () => {
-    const big = Buffer.alloc(MAX_MESSAGE_BYTES - 100);
-    for (let i = 0; i < 20; i++) socket.write(request(2 * i + 1, 'Echo', big));
-    assert.ok((await answers(20)).every(({ code }) => code === 0));
-  });
-
-  it('stops reading from a client that does not take its answers, and goes on when it does', async () => {
-    const idle = await fixture.socket();
-    const count = 300;
-    const zeros = 128 * 1024;
-    let written = 0;
-    for (let i = 0; i < count; i++) {
-      idle.write(request(2 * i + 1, 'Zeros', String(zeros)), () => written++);
-      await new Promise(setImmediate);
-    }
-    const finished = () => fixture.finished.length;
-    await sleep(100);
-    const whileStuck = finished();
-    assert.ok(whileStuck * zeros < 4 * MAX_UNSENT_BYTES, `${whileStuck} answers were made for nobody`);
-    const got = replies(idle);
-    await until(() => got.length === count, 'all answers once the client reads');
-    assert.equal(written, count);
-  });
-
-  it('turns answers into errors when a client has let too much pile up, and keeps the connection', async () => {
-    const idle = await fixture.socket();
-    const count = 40;
-    idle.write(Buffer.concat(Array.from({ length: count }, (_, i) => request(2 * i + 1, 'Zeros', String(4_000_000)))));
-    await until(() => fixture.finished.length === count, 'all calls have ended');
-    const refused = fixture.finished.filter(({ error }) => error?.code === 'resource_exhausted').length;
-    assert.ok(refused >= count - MAX_UNSENT_BYTES_EVER / 4_000_000 - 2 && refused < count, `${refused} refused`);
-    const got = replies(idle);
-    await until(() => got.length === count, 'all answers once the client reads');
-    assert.equal(got.filter(({ code }) => code === 8).length, refused);
-  });
 
   it('survives any bytes, and other clients do not notice', async () => {
     await fc.assert(
