@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { AgentClient } from '../../client/agent-client.ts';
 import type { TestGuest } from './guest.ts';
+import { startInGuest } from './guest-program.ts';
 
 export interface GuestResources {
   /** Open fds of the agent. */
@@ -36,65 +37,14 @@ export async function guestResources(guest: TestGuest): Promise<GuestResources> 
   return figures as unknown as GuestResources;
 }
 
-let probes = 0;
-
-/**
- * Runs a program in the guest itself: its root file system, its /proc, its cgroups and its network, all capabilities.
- * Returns stdout; a failure is an assertion with stderr.
- */
+/** Runs a program in the guest itself to its end. Returns stdout; a failure is an assertion with stderr. */
 export async function runInGuest(client: AgentClient, args: string[], env: string[] = []): Promise<string> {
-  const containerId = `probe-${process.pid}-${probes++}`;
-  await client.kata.createContainer({
-    containerId,
-    OCI: {
-      Version: '1.2.0',
-      Root: { Path: '/', Readonly: false },
-      Process: {
-        Args: args,
-        Cwd: '/',
-        Env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin', ...env],
-        User: { UID: 0, GID: 0 },
-        Capabilities: { Bounding: ALL, Effective: ALL, Permitted: ALL, Inheritable: [], Ambient: [] },
-      },
-      Linux: { Namespaces: [{ Type: 'mount' }], Resources: { Devices: [{ Allow: true, Type: 'a', Access: 'rwm' }] } },
-    },
-  });
-  const address = { containerId, execId: containerId };
-  const read = async (call: AgentClient['kata']['readStdout']) => {
-    const parts: Uint8Array[] = [];
-    for (
-      let { data } = await call({ ...address, len: 65536 });
-      data.length > 0;
-      { data } = await call({ ...address, len: 65536 })
-    )
-      parts.push(data);
-    return Buffer.concat(parts).toString();
-  };
+  const program = await startInGuest(client, args, { env });
   try {
-    await client.kata.startContainer({ containerId });
-    const [stdout, stderr] = await Promise.all([read(client.kata.readStdout), read(client.kata.readStderr)]);
-    const { status } = await client.kata.waitProcess(address);
-    assert.equal(status, 0, `${args.join(' ')}: status ${status}: ${stderr}${stdout}`);
-    return stdout;
+    const { stdout, stderr, exitCode } = await program.process.collect();
+    assert.equal(exitCode, 0, `${args.join(' ')}: status ${exitCode}: ${stderr}${stdout}`);
+    return stdout.toString();
   } finally {
-    await client.kata.removeContainer({ containerId });
+    await program.remove();
   }
 }
-
-const ALL = [
-  'CAP_SYS_ADMIN',
-  'CAP_SYS_PTRACE',
-  'CAP_DAC_OVERRIDE',
-  'CAP_DAC_READ_SEARCH',
-  'CAP_NET_ADMIN',
-  'CAP_SYS_RESOURCE',
-  'CAP_KILL',
-  'CAP_SETUID',
-  'CAP_SETGID',
-  'CAP_CHOWN',
-  'CAP_FOWNER',
-  'CAP_SYS_CHROOT',
-  'CAP_MKNOD',
-  'CAP_SETPCAP',
-  'CAP_SYS_RAWIO',
-];

@@ -1,0 +1,38 @@
+// The guest of the bench: one boot, with the log's lines about listening kept.
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { AgentClient } from '../../../client/agent-client.ts';
+import { connect } from '../../../client/connect.ts';
+import type { Protocol } from '../../../client/rpc/connect.ts';
+import { bootGuest } from '../../../client/vm/boot.ts';
+import type { Guest } from '../../../client/vm/guest.ts';
+import { isListening, type ListeningRecord } from '../../../client/vm/timeline.ts';
+
+const IMAGES = process.env['BERTH_IMAGE_DIR'] ?? join(import.meta.dirname, '../../../build/image');
+const CONNECT_TIMEOUT_MS = 60_000;
+
+export interface BenchGuest extends AsyncDisposable {
+  readonly guest: Guest;
+  /** One for each start of the agent so far. */
+  readonly listening: readonly ListeningRecord[];
+  connect(protocol: Protocol): Promise<AgentClient>;
+}
+
+export async function bootBenchGuest(out: string): Promise<BenchGuest> {
+  await mkdir(out, { recursive: true });
+  const listening: ListeningRecord[] = [];
+  const guest = await bootGuest({
+    cpus: 2,
+    disks: [{ path: join(IMAGES, 'busybox.erofs'), readonly: true, serial: 'busybox' }],
+    consoleLog: join(out, 'console.log'),
+    onLog: (record) => {
+      if (isListening(record)) listening.push(record);
+    },
+  });
+  return {
+    guest,
+    listening,
+    connect: (protocol) => connect(guest.address, { protocol, timeoutMs: CONNECT_TIMEOUT_MS }),
+    [Symbol.asyncDispose]: async () => void (await guest.stop()),
+  };
+}

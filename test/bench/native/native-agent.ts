@@ -1,0 +1,74 @@
+// The agent on this machine: the image's own files, under berth-init, with the flags and the compile cache of the guest.
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { type Pinned, startPinned } from './pinned.ts';
+
+/** What the image has as /usr/lib/berth. */
+const GUEST_FILES = join(import.meta.dirname, '../../../build/guest');
+/** As berth-init gives them in the guest (native/init/supervise.c). */
+export const NODE_FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=64', '--v8-pool-size=1'];
+
+/** A directory for sockets, state and the compile cache of the agents that are started in it. */
+export interface Workshop extends AsyncDisposable {
+  readonly directory: string;
+  readonly cpu: number;
+  /** Node, berth-init and the bundle. */
+  readonly files: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Fills the compile cache, as the image build does. */
+export async function openWorkshop(cpu: number, files = GUEST_FILES): Promise<Workshop> {
+  const directory = await mkdtemp(join(tmpdir(), 'berth-bench-'));
+  const env = {
+    NODE_COMPILE_CACHE: join(directory, 'cache'),
+    UV_THREADPOOL_SIZE: '16',
+    UV_USE_IO_URING: '0',
+    KATA_AGENT_SERVER_ADDR: `unix://${join(directory, 'agent.sock')}`,
+    BERTH_STATE_DIR: join(directory, 'state'),
+    BERTH_BUNDLE_DIR: join(directory, 'bundles'),
+  };
+  await promisify(execFile)(join(files, 'node'), [join(files, 'main.js'), '--warm-up'], { env });
+  return { directory, cpu, files, env, [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }) };
+}
+
+export interface NativeAgent extends AsyncDisposable {
+  readonly socket: string;
+  /** From the start of berth-init to the line that says it listens. */
+  readonly startMs: number;
+  smapsRollup(): Promise<string>;
+}
+
+export async function startAgent(workshop: Workshop): Promise<NativeAgent> {
+  const socket = join(workshop.directory, 'agent.sock');
+  await rm(socket, { force: true });
+  const init = await startSupervised(workshop, [join(workshop.files, 'main.js')], '"agent listening"');
+  const startMs = performance.now() - init.startedAt;
+  const children = await readFile(`/proc/${init.pid}/task/${init.pid}/children`, 'utf8');
+  return {
+    socket,
+    startMs,
+    smapsRollup: () => readFile(`/proc/${children.trim()}/smaps_rollup`, 'utf8'),
+    [Symbol.asyncDispose]: () => init[Symbol.asyncDispose](),
+  };
+}
+
+/** Milliseconds that Node itself takes, started in the same way, to print a line. */
+export async function nodeFloorMs(workshop: Workshop): Promise<number> {
+  await using node = await startSupervised(workshop, ['-e', 'console.log("ready"); setInterval(() => {}, 1e6)'], 'ready');
+  return performance.now() - node.startedAt;
+}
+
+/** Resolves with the first line that holds `text`. */
+async function startSupervised({ cpu, env, files }: Workshop, args: readonly string[], text: string): Promise<Pinned> {
+  const init = startPinned(
+    cpu,
+    [join(files, 'berth-init'), '--no-restart', '--', join(files, 'node'), ...NODE_FLAGS, ...args],
+    env,
+  );
+  await init.line((line) => line.includes(text));
+  return init;
+}
