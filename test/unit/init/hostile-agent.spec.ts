@@ -129,6 +129,24 @@ for (const build of BUILDS) {
       );
     });
 
+    it('answers a second question about an exit although the acknowledgement of the first answer comes after it', async () => {
+      const pid = await agent.orphan('exit 6');
+      await untilGone(pid);
+      raw.trySend(encodeTrack(1, pid, undefined, 0n));
+      assert.equal((await raw.result()).result, 'ok');
+      const first = await raw.receive();
+      assert.ok(first?.type === 'exit');
+      process.kill(init.process.pid!, 'SIGSTOP');
+      raw.trySend(encodeTrack(2, pid, first.record.startTime, 0n));
+      raw.trySend(encodeAck(first.record));
+      process.kill(init.process.pid!, 'SIGCONT');
+      assert.equal((await raw.result()).result, 'ok');
+      assert.deepEqual(await raw.receive(), first);
+      raw.trySend(encodeAck(first.record));
+      raw.trySend(encodeTrack(3, pid, first.record.startTime, 0n));
+      assert.equal((await raw.result()).result, 'unknown');
+    });
+
     it('says that its table is full instead of forgetting, and has room again after an ack', async () => {
       const TABLE = 4096;
       const BATCH = 512;

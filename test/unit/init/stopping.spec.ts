@@ -108,9 +108,12 @@ for (const build of BUILDS) {
       const stdio: ['ignore', 'pipe', 'inherit'] = ['ignore', 'pipe', 'inherit'];
       const script =
         'env | grep -c ^BERTH_; echo $BERTH_KEEPER_FD $MARK; ls /proc/$$/fd; grep -E "Sig(Blk|Ign)" /proc/self/status';
-      const shell = `trap '' CHLD PIPE HUP; exec ${binary} --no-restart -- sh -c '${script}'`;
+      const shell = `exec env --ignore-signal=CHLD,PIPE,HUP ${binary} --no-restart -- sh -c '${script}'`;
       const env = { ...process.env, MARK: 'mark', BERTH_KEEPER_FD: '99', BERTH_GENERATION: '99' };
-      const lines = (await text(spawn('sh', ['-c', shell], { stdio, env }).stdout)).trim().split('\n');
+      const child = spawn('sh', ['-c', shell], { stdio, env, timeout: 10_000, killSignal: 'SIGKILL' });
+      const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
+      assert.equal(code, 0);
+      const lines = output.trim().split('\n');
       // Whoever runs the tests may have left fds open to everything below.
       const inherited = (await text(spawn('sh', ['-c', 'ls /proc/$$/fd'], { stdio }).stdout)).trim().split('\n');
       const fds = [...new Set([...inherited, '3'])].sort();
