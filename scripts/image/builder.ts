@@ -27,20 +27,42 @@ export async function chooseBuilder(env: NodeJS.ProcessEnv = process.env): Promi
   return daemon.exitCode === 0 && daemon.stdout === 'linux' ? 'docker' : 'buildah';
 }
 
+/** `$1` is the image, `$2` the tar file, `$3` the policy, the rest how to call buildah. */
+const EXPORT = `
+set -e
+image=$1 output=$2 policy=$3
+shift 3
+container=$("$@" from --pull-never --signature-policy "$policy" "$image")
+trap '"$@" rm "$container"' EXIT
+tar --numeric-owner -C "$("$@" mount "$container")" -cf "$output" .
+`;
+
 /** Builds one stage of the Dockerfile into the tar file `output`. */
 export async function buildStage(builder: Builder, stage: string, output: string): Promise<void> {
   await rm(output, { force: true });
   await mkdir(path.dirname(output), { recursive: true });
   const common = ['--target', stage, ...buildArguments(await machineMirrors(), await machineAptSettings())];
-  common.push('--output', `type=tar,dest=${output}`, '--file', path.join(ROOT, 'Dockerfile'));
+  common.push('--file', path.join(ROOT, 'Dockerfile'));
   if (builder === 'docker') {
-    await runLogged(['docker', 'build', '--network', 'host', '--progress', 'plain', ...common, ROOT], {
-      log,
-      env: { ...process.env, DOCKER_BUILDKIT: '1' },
-    });
-  } else {
-    await buildah(['bud', '--pull-never', '--layers', '--signature-policy', POLICY, ...(await keptLimits()), ...common, ROOT]);
+    const command = ['docker', 'build', '--network', 'host', '--progress', 'plain', '--output', `type=tar,dest=${output}`];
+    await runLogged([...command, ...common, ROOT], { log, env: { ...process.env, DOCKER_BUILDKIT: '1' } });
+    return;
   }
+  const image = `berth-${stage}`;
+  await buildah([
+    'bud',
+    '--pull-never',
+    '--layers',
+    '--signature-policy',
+    POLICY,
+    ...(await keptLimits()),
+    '-t',
+    image,
+    ...common,
+    ROOT,
+  ]);
+  // `bud --output` takes set-user-ID bits away unless it is root.
+  await inStore(['sh', '-c', EXPORT, 'export', image, output, POLICY, 'buildah', ...(await storeOptions())]);
 }
 
 function buildArguments(mirrors: Mirrors, aptSettings: string): string[] {
@@ -63,9 +85,12 @@ async function keptLimits(): Promise<string[]> {
 export async function buildah(args: readonly string[]): Promise<void> {
   await mkdir(STORE, { recursive: true });
   await writeFile(POLICY, '{"default": [{"type": "insecureAcceptAnything"}]}\n');
+  await inStore(['buildah', ...(await storeOptions()), ...args]);
+}
+
+function inStore(command: readonly string[]): Promise<void> {
   const env = { ...process.env, BUILDAH_ISOLATION: 'chroot' };
-  const command = ['buildah', ...(await storeOptions()), ...args];
-  await withOwnMounts(STORE, (prefix) => runLogged(asRoot([...prefix, ...command]), { log, env }));
+  return withOwnMounts(STORE, (prefix) => runLogged(asRoot([...prefix, ...command]), { log, env }));
 }
 
 /** Layers as overlay mounts, or as plain copies where those are refused (a checkout that lies on an overlay itself). */
