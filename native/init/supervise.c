@@ -184,10 +184,10 @@ static void on_signal(const struct signalfd_siginfo *info) {
   if (number == SIGCHLD) return;
   bool stops = number == SIGTERM || number == SIGINT || (how->pid1 ? number == SIGPWR : number == SIGQUIT);
   if (how->pid1 && !stops) return;
+  if (how->pid1) log_line("signal %d: stopping", number);
   // A terminal sends Ctrl-C to the whole foreground group, the agent included: once is enough.
   bool from_terminal = !how->pid1 && info->ssi_code == SI_KERNEL;
   if (agent > 0 && !from_terminal) kill(agent, how->pid1 ? SIGTERM : number);
-  if (stops && how->pid1) log_line("signal %d: stopping", number);
   if (stops && (how->pid1 || how->restart)) stop(how->pid1 ? ENDED_POWER_OFF : ENDED_AGENT);
 }
 

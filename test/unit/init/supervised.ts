@@ -186,6 +186,7 @@ export class Supervised {
     const watch = native().watchReadable(fd, () => {
       watch.close();
       const { data, fds } = native().recvFds(fd, 4096);
+      if (data.length === 0) return native().close(fd); // killed before it said who it is
       const stub = new Stub(this.directory, JSON.parse(data.toString()) as StubHello, fds[0]!, fd);
       this.#stubs.push(stub);
       this.#arrived.push(stub);
