@@ -52,14 +52,15 @@ describe('the chart of a bench', () => {
     assert.match(svg, /A &amp; B/);
   });
 
-  it('gives the longest bar the whole width and the others their share', () => {
+  it('gives a multiple and the same part of its base bars of one length, on both sides of the line', () => {
     const [raw, call] = FIGURES;
-    const half: Figure = { ...call!, name: 'half', samples: [25] };
-    const svg = drawRatios(toRows([raw!, call!, half]), '');
-    assert.deepEqual(
-      [...svg.matchAll(/width="(\d+)" height="17"/g)].map(([, width]) => width),
-      ['420', '210'],
-    );
+    const [four, quarter] = [80, 5].map((sample): Figure => ({ ...call!, name: String(sample), samples: [sample] }));
+    const svg = drawRatios(toRows([raw!, four!, quarter!]), '');
+    const bars = [...svg.matchAll(/x="(\d+)" y="\d+" width="(\d+)" height="17"/g)].map(([, x, width]) => [x, width]);
+    assert.deepEqual(bars, [
+      ['460', '200'],
+      ['260', '200'],
+    ]);
   });
 });
 
