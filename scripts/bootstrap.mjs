@@ -18,10 +18,20 @@ function runOrExit(node, args) {
   if (status !== 0) process.exit(status ?? (signal === 'SIGINT' ? 130 : 1));
 }
 
+/** The guest's kernel, the addon's packages and the pinned Node are for one kind of machine. */
+function refuseOtherMachines() {
+  const { platform, arch, versions } = process;
+  if (platform !== 'linux' || arch !== 'x64')
+    throw new CommandError(`Berth is built on Linux for x86-64; this is ${platform} on ${arch}`);
+  if (Number.parseInt(versions.node, 10) < 18)
+    throw new CommandError(`the build needs Node 18 or newer to begin with; this is ${versions.node}`);
+}
+
 async function main() {
   const [name = '', ...rest] = process.argv.slice(2);
   const job = JOBS[name];
   if (!job) throw new CommandError(`usage: bootstrap.mjs ${Object.keys(JOBS).join('|')} [arguments of the job]`);
+  refuseOtherMachines();
   const packages = await ensurePackages(root);
   if (packages.installed === 0) say(`Debian packages: all ${packages.present} are here`);
   const { reused, node } = await ensureModules(root);
