@@ -10,34 +10,11 @@ import { hasCode } from '../../agent/errors.ts';
 import { connect } from '../../client/connect.ts';
 import { bootGuest } from '../../client/vm/boot.ts';
 import { findVm, listVms, startVm, stopVm } from '../../client/vm/named.ts';
-import { identify, isAlive, type ProcessIdentity } from '../../client/vm/process-identity.ts';
+import { identify } from '../../client/vm/process-identity.ts';
 import { runRoot, sweepRunDirs } from '../../client/vm/run-dir.ts';
 import { vmsDir } from '../../client/vm/vm-state.ts';
 import { BOOT_TIMEOUT_MS } from '../support/guest.ts';
-
-/** Processes that have this word in their command line. */
-function processesOf(word: string): ProcessIdentity[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => commandLine(pid).includes(word))
-    .map((pid) => identify(Number(pid)))
-    .filter((found) => found !== undefined);
-}
-
-function commandLine(pid: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
-  } catch {
-    return '';
-  }
-}
-
-async function allGone(processes: readonly ProcessIdentity[]): Promise<void> {
-  for (let waits = 0; processes.some(isAlive); waits++) {
-    assert.ok(waits < 500, `still there: ${processes.filter(isAlive).map(({ pid }) => commandLine(String(pid)))}`);
-    await new Promise((done) => setTimeout(done, 10));
-  }
-}
+import { allGone, processesOf } from '../support/processes.ts';
 
 /** Gives the tests of a block run and state directories of their own: other launchers of this user come and go. */
 function ownDirectories(): void {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { hasCode } from '../../../../agent/errors.ts';
 import { startChild } from '../../../../client/vm/child.ts';
@@ -27,10 +28,12 @@ describe('a helper process of a guest', () => {
   });
 
   it('is in a session of its own, so that Ctrl-C on the launcher is not for it', async () => {
-    const child = await startChild('session', sh('ps -o sid= -p $$'), 'pipe');
-    const [text] = (await once(child.stdout!, 'data')) as [Buffer];
-    assert.equal(Number(text.toString()), child.pid);
-    await child.ended;
+    const child = await startChild('session', ['/bin/sleep', '60']);
+    const [, , , session] = readFileSync(`/proc/${child.pid}/stat`, 'latin1')
+      .replace(/^.*\) /, '')
+      .split(' ');
+    assert.equal(Number(session), child.pid);
+    await child.stop(1_000);
   });
 
   it('that does not exist is named in the error', async () => {
