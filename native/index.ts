@@ -139,6 +139,15 @@ export interface Native {
    * again on failure); 'uts' gets `hostname`. No thread of Node's moves.
    */
   pinNamespace(kind: 'ipc' | 'uts', path: string, hostname?: string): Promise<void>;
+  /**
+   * Opens `path` below the directory's fd; the caller closes the fd. Links are followed as long as they stay below it.
+   * @throws EXDEV for an absolute path or link, and for one that climbs out; ELOOP for a link of /proc
+   */
+  openBeneath(directory: number, path: string, flags: number, mode: number): Promise<number>;
+  /** Credits 1 to 65536 bytes as entropy in full and reseeds the kernel's generator (man 4 random). */
+  addEntropy(data: Uint8Array): Promise<void>;
+  /** man 2 swapon */
+  swapOn(path: string, flags: number): Promise<void>;
   /** Gives free heap pages back to the kernel (man 3 malloc_trim). */
   mallocTrim(): void;
 }

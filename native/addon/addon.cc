@@ -17,6 +17,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   berth::ExportTerminal(env, exports);
   berth::ExportMachine(env, exports);
   berth::ExportNamespace(env, exports);
+  berth::ExportOpenat2(env, exports);
+  berth::ExportKernel(env, exports);
   return exports;
 }
 

@@ -16,6 +16,8 @@ void ExportUnix(Napi::Env env, Napi::Object exports);
 void ExportTerminal(Napi::Env env, Napi::Object exports);
 void ExportMachine(Napi::Env env, Napi::Object exports);
 void ExportNamespace(Napi::Env env, Napi::Object exports);
+void ExportOpenat2(Napi::Env env, Napi::Object exports);
+void ExportKernel(Napi::Env env, Napi::Object exports);
 
 /// Adds one verb under its JavaScript name.
 template <Napi::Value (*verb)(const Napi::CallbackInfo&)>

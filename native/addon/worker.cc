@@ -1,6 +1,7 @@
 #include "worker.h"
 
 #include <pthread.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include <atomic>
@@ -30,13 +31,21 @@ struct Call {
   uv_async_t* told = nullptr;
 };
 
+void Discard(const Outcome& outcome) {
+  if (outcome.fd >= 0) close(outcome.fd);
+}
+
 void* RunCall(void* data) {
   const std::unique_ptr<std::shared_ptr<Call>> call(static_cast<std::shared_ptr<Call>*>(data));
   Outcome outcome = (*call)->work();
   running--;
   const std::lock_guard<std::mutex> guard((*call)->lock);
+  if ((*call)->told == nullptr) {
+    Discard(outcome);
+    return nullptr;
+  }
   (*call)->outcome = std::move(outcome);
-  if ((*call)->told != nullptr) uv_async_send((*call)->told);
+  uv_async_send((*call)->told);
   return nullptr;
 }
 
@@ -96,18 +105,22 @@ class Worker {
     const Napi::HandleScope scope(worker->env_);
     const Outcome outcome = worker->Close();
     const Napi::CallbackScope callback(worker->env_, worker->context_);
+    if (outcome.fd >= 0) return worker->deferred_.Resolve(Napi::Number::New(worker->env_, outcome.fd));
     if (outcome.error == 0) return worker->deferred_.Resolve(worker->env_.Undefined());
     worker->deferred_.Reject(SystemError(worker->env_, outcome.error, outcome.syscall, outcome.path).Value());
   }
 
-  static void OnTeardown(napi_async_cleanup_hook_handle /*handle*/, void* data) { static_cast<Worker*>(data)->Close(); }
+  static void OnTeardown(napi_async_cleanup_hook_handle /*handle*/, void* data) {
+    Discard(static_cast<Worker*>(data)->Close());
+  }
 
+  /// The outcome is its first caller's.
   Outcome Close() {
     const std::lock_guard<std::mutex> guard(call_->lock);
     call_->told = nullptr;
     if (!closing_) uv_close(reinterpret_cast<uv_handle_t*>(&told_), OnClosed);
     closing_ = true;
-    return call_->outcome;
+    return std::exchange(call_->outcome, {});
   }
 
   static void OnClosed(uv_handle_t* handle) {

@@ -14,9 +14,12 @@ struct Outcome {
   int error = 0;
   const char* syscall = "";
   std::string path;
+  /// Made by the work, to be given to JavaScript; -1 if it makes none.
+  int fd = -1;
 };
 
-/// Runs `work` on a new thread, which ends with it; it must touch no JavaScript. The promise resolves to undefined.
+/// Runs `work` on a new thread, which ends with it; it must touch no JavaScript. The promise resolves to undefined, or to
+/// the fd that the work made; that is closed if there is nobody left to have it.
 /// At most 64 run at a time: one more is rejected with EAGAIN.
 Napi::Value RunOnThread(Napi::Env env, const char* resource, std::function<Outcome()> work);
 

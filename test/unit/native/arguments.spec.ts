@@ -157,9 +157,20 @@ const verbs: Record<string, [name: string, kind: Kind, right: unknown][]> = {
     ['kind', 'text', 'ipc'],
     ['path', 'text', '/no/such/x'],
   ],
+  openBeneath: [
+    ['directory', 'fd', 0],
+    ['path', 'text', 'x'],
+    ['flags', 'uint32', 0],
+    ['mode', 'uint16', 0],
+  ],
+  addEntropy: [['data', 'data', Buffer.from('x')]],
+  swapOn: [
+    ['path', 'text', '/no/such/x'],
+    ['flags', 'uint32', 0],
+  ],
 };
 const withoutArguments = ['vsockLocalCid', 'pipe', 'openPty', 'sync', 'mallocTrim', 'socketPair'];
-const promising = new Set(['vsockConnect', 'mount', 'umount', 'pinNamespace']);
+const promising = new Set(['vsockConnect', 'mount', 'umount', 'pinNamespace', 'openBeneath', 'addEntropy', 'swapOn']);
 
 const fields: Record<string, Kind> = {
   file: 'text',
