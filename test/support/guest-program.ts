@@ -55,6 +55,7 @@ function guestSpec(args: string[], env: string[]): grpc.ISpec {
 
 const ALL = [
   'CAP_SYS_ADMIN',
+  'CAP_SYS_MODULE',
   'CAP_SYS_PTRACE',
   'CAP_DAC_OVERRIDE',
   'CAP_DAC_READ_SEARCH',

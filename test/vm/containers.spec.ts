@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import type { AgentClient } from '../../client/agent-client.ts';
 import { type Container, type ContainerOptions, createContainer } from '../../client/container.ts';
-import { runInGuest } from '../support/guest-resources.ts';
 import { sharedGuest, type TestGuest } from '../support/guest.ts';
+import { runInGuest } from '../support/guest-resources.ts';
 
 describe('a container on a booted guest', () => {
   let guest: TestGuest;
@@ -73,13 +73,19 @@ describe('a container on a booted guest', () => {
     it('masked and read-only paths', async () => {
       const container = await run();
       assert.equal(await shell(container, 'cat /proc/kcore | wc -c'), '0');
-      assert.equal(await shell(container, 'echo x 2>/dev/null > /proc/sys/kernel/domainname && echo written || echo refused'), 'refused');
+      assert.equal(
+        await shell(container, 'echo x 2>/dev/null > /proc/sys/kernel/domainname && echo written || echo refused'),
+        'refused',
+      );
     });
 
     it('no device but the standard ones', async () => {
       const container = await run({ capAdd: ['MKNOD'] });
       assert.equal(await shell(container, 'head -c 3 /dev/zero | wc -c; echo gone > /dev/null'), '3');
-      assert.equal(await shell(container, 'mknod /disk b 254 0; head -c 1 /disk 2>/dev/null && echo read || echo refused'), 'refused');
+      assert.equal(
+        await shell(container, 'mknod /disk b 254 0; head -c 1 /disk 2>/dev/null && echo read || echo refused'),
+        'refused',
+      );
     });
 
     it('a root that cannot be written when asked so', async () => {
@@ -130,7 +136,10 @@ describe('a container on a booted guest', () => {
   it('tells its exit to every waiter, however late', async () => {
     const container = await run({ args: ['sh', '-c', 'exit 42'] });
     const wait = () => client.kata.waitProcess({ containerId: container.id, execId: '' });
-    assert.deepEqual((await Promise.all([wait(), wait()])).map(({ status }) => status), [42, 42]);
+    assert.deepEqual(
+      (await Promise.all([wait(), wait()])).map(({ status }) => status),
+      [42, 42],
+    );
     assert.equal((await wait()).status, 42);
   });
 
@@ -143,7 +152,10 @@ describe('a container on a booted guest', () => {
     await new Promise((resolve) => setTimeout(resolve, 500));
     assert.equal(await count(), frozen);
     await assert.rejects(container.exec({ args: ['true'] }), /current status is: paused/);
-    await assert.rejects(client.kata.pauseContainer({ containerId: container.id }), /failed to pause container: current status is: paused/);
+    await assert.rejects(
+      client.kata.pauseContainer({ containerId: container.id }),
+      /failed to pause container: current status is: paused/,
+    );
     await client.kata.resumeContainer({ containerId: container.id });
     await shell(container, `until [ "$(cat /count)" -gt ${frozen.trim()} ]; do sleep 0.05; done`);
   });
