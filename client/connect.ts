@@ -19,8 +19,11 @@ export interface ConnectOptions {
 const TIMEOUT_MS = 10_000;
 /** Kata's clients redial as often. */
 const REDIAL_MS = 10;
-/** One attempt; a guest that is still booting may swallow a connection without a word. */
-const ATTEMPT_MS = 2_000;
+/**
+ * The first attempt; a guest that is still booting may swallow a connection without a word. Each further one gets twice the
+ * time: clients that gave up on a busy agent and came back at once would only add to its work.
+ */
+const FIRST_ATTEMPT_MS = 2_000;
 
 /**
  * Dials `vsock://cid:port`, `hvsock://socket:port` or `unix://path` and waits for the answer to a health check.
@@ -30,13 +33,15 @@ const ATTEMPT_MS = 2_000;
 export async function connect(address: string, options: ConnectOptions = {}): Promise<AgentClient> {
   const { timeoutMs = TIMEOUT_MS, retry = true, signal } = options;
   const deadline = performance.now() + timeoutMs;
-  for (;;) {
+  for (let attemptMs = FIRST_ATTEMPT_MS; ; ) {
     const left = deadline - performance.now();
     try {
-      return await attempt(address, options, Math.max(1, Math.ceil(retry ? Math.min(left, ATTEMPT_MS) : left)));
+      return await attempt(address, options, Math.max(1, Math.ceil(retry ? Math.min(left, attemptMs) : left)));
     } catch (error) {
       if (signal?.aborted) throw new AgentError('cancelled', `connect to ${address}: cancelled`, { cause: signal.reason });
       if (!mayPass(error)) throw error;
+      if (hasCode(error, 'deadline_exceeded')) patience *= 2;
+      if (hasCode(error, 'deadline_exceeded')) attemptMs *= 2;
       if (!retry || performance.now() + REDIAL_MS >= deadline) {
         throw new AgentError('unavailable', `no agent answers at ${address}${retry ? ` within ${timeoutMs} ms` : ''}`, {
           cause: error,
