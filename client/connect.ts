@@ -40,7 +40,6 @@ export async function connect(address: string, options: ConnectOptions = {}): Pr
     } catch (error) {
       if (signal?.aborted) throw new AgentError('cancelled', `connect to ${address}: cancelled`, { cause: signal.reason });
       if (!mayPass(error)) throw error;
-      if (hasCode(error, 'deadline_exceeded')) patience *= 2;
       if (hasCode(error, 'deadline_exceeded')) attemptMs *= 2;
       if (!retry || performance.now() + REDIAL_MS >= deadline) {
         throw new AgentError('unavailable', `no agent answers at ${address}${retry ? ` within ${timeoutMs} ms` : ''}`, {
