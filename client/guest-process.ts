@@ -77,8 +77,8 @@ async function gather(stream: AsyncIterable<Uint8Array>, limit: number): Promise
   const chunks: Uint8Array[] = [];
   let room = limit;
   for await (const chunk of stream) {
-    if (room <= 0) break;
-    chunks.push(chunk.subarray(0, room));
+    // Reading goes on beyond the limit: a process that is held back on one stream may never end the other.
+    if (room > 0) chunks.push(chunk.subarray(0, room));
     room -= chunk.length;
   }
   return Buffer.concat(chunks);

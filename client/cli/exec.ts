@@ -26,7 +26,9 @@ export const exec: Verb = {
     }
     const options = { ...(await processOptions(args)), ...userOption(args), args: command };
     using relay = new SignalRelay();
-    await using target = await openTarget(args, { signal: relay.aborted });
+    const opened = await openTarget(args, { signal: relay.aborted }).catch(relay.unlessInterrupted);
+    if (opened === undefined) return exitOfSignal(numberOf(relay.pending!));
+    await using target = opened;
     const started = await execProcess(target.agent.kata, containerId, options).catch((error: unknown) =>
       reportError(error, exitOfStartError(error)),
     );

@@ -53,7 +53,9 @@ export const run: Verb = {
     // What can be refused without a VM is refused before one is started.
     const wanted = { ...limitOptions(args), ...(await processOptions(args)), ...named(args) };
     using relay = new SignalRelay();
-    await using target = await openTarget(args, { start: true, signal: relay.aborted });
+    const opened = await openTarget(args, { start: true, signal: relay.aborted }).catch(relay.unlessInterrupted);
+    if (opened === undefined) return exitOfSignal(numberOf(relay.pending!));
+    await using target = opened;
     const options = { ...wanted, ...(await rootOptions(args, target)) };
     const container = await createContainer(target.agent.kata, options).catch((error: unknown) =>
       reportError(error, exitOfStartError(error)),

@@ -47,6 +47,8 @@ export class Session {
     if (this.process.tty && this.options.interactive) this.terminal = new RawTerminal(STDIN);
     const resize = () => void this.passSize().catch(() => {});
     try {
+      // The process must not see any other size first.
+      if (this.process.tty) await this.passSize();
       await started();
       this.relay.passTo((signal) => this.onSignal(signal));
       if (this.process.tty) {

@@ -26,6 +26,11 @@ export class SignalRelay implements Disposable {
     if (this.pending !== undefined) receiver(this.pending);
   }
 
+  /** For `catch` of what is done before there is a receiver: undefined when it failed since a signal came. @throws the error otherwise */
+  readonly unlessInterrupted = (error: unknown): undefined => {
+    if (this.pending === undefined) throw error;
+  };
+
   [Symbol.dispose](): void {
     for (const signal of RELAYED) process.off(signal, this.take);
   }

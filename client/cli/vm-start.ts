@@ -32,7 +32,7 @@ export const vmStart: Verb = {
     const share = args.text('share');
     const options = {
       ...(memory === undefined ? {} : { memory: Number(parseBytes(memory, '--memory') >> 20n) }),
-      ...(cpus === undefined ? {} : { cpus: Number(cpus) }),
+      ...(cpus === undefined ? {} : { cpus: readCpus(cpus) }),
       ...(share === undefined ? {} : { shares: [{ dir: await directory(share), tag: SHARE_TAG }] }),
       ...machineOption(args.text('machine')),
       disks: args.list('disk').map(readDisk),
@@ -54,6 +54,11 @@ export const vmStart: Verb = {
 
 function tell(progress: string): void {
   void writeText(2, `berth: ${progress.split('\n')[0]}\n`).catch(() => {});
+}
+
+function readCpus(text: string): number {
+  if (/^[1-9]\d?$/.test(text)) return Number(text);
+  throw new AgentError('invalid_argument', `invalid --cpus '${text}': give a whole number from 1`, { fields: { field: 'cpus' } });
 }
 
 function machineOption(text: string | undefined): { machine?: 'microvm' | 'q35' } {

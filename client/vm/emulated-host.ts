@@ -26,7 +26,7 @@ export interface EmulatedHostOptions {
   /** Default: the working directory of this process. */
   cwd?: string;
   /**
-   * A folder that both machines can write, /run/work inside; `run`, `status` and `output` in it are the launcher's.
+   * A folder that both machines can write, /run/work inside; `run`, `keep`, `status` and `output` in it are the launcher's.
    * Default: a temporary one, gone afterwards.
    */
   workDir?: string;
@@ -81,15 +81,20 @@ export async function runInEmulatedHost(command: readonly string[], options: Emu
 function hostArguments(work: string, options: EmulatedHostOptions): string[] {
   const { memory = 4096, cpus = 2 } = options;
   const folder = imageFolder();
-  // The checkout stays visible inside even when it lies below /tmp or /run, where the emulated host has its own.
-  const append = `console=ttyS0 quiet panic=-1 berth.keep=${realpathSync(projectRoot)}`;
   const share = (path: string, tag: string) =>
     `local,path=${path.replaceAll(',', ',,')},mount_tag=${tag},security_model=none,multidevs=remap`;
   return [
     ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-machine', 'q35', '-smp', String(cpus), '-m', `${memory}M`],
     ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-name', 'berth-host'],
     ...['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console'],
-    ...['-kernel', join(folder, 'host-vmlinuz'), '-initrd', join(folder, 'host-initramfs.cpio.gz'), '-append', append],
+    ...[
+      '-kernel',
+      join(folder, 'host-vmlinuz'),
+      '-initrd',
+      join(folder, 'host-initramfs.cpio.gz'),
+      '-append',
+      'console=ttyS0 quiet panic=-1',
+    ],
     ...['-virtfs', `${share('/', 'hostroot')},readonly=on`, '-virtfs', share(work, 'work')],
   ];
 }
@@ -99,6 +104,12 @@ async function prepare(work: string, command: readonly string[], options: Emulat
   await Promise.all(['status', 'output'].map((name) => rm(join(work, name), { force: true })));
   await writeFile(join(work, 'output'), '');
   await writeFile(join(work, 'run'), hostScript(command, options));
+  // They stay visible inside even when they lie below /tmp or /run, where the emulated host has its own.
+  const keep = new Set([projectRoot, imageFolder()].map((folder) => realpathSync(folder)));
+  for (const folder of keep) {
+    if (folder.includes('\n')) throw new AgentError('failed_precondition', `a line break in the path ${JSON.stringify(folder)}`);
+  }
+  await writeFile(join(work, 'keep'), [...keep].map((folder) => `${folder}\n`).join(''));
 }
 
 /** The script that host-init.sh runs; its exit status is the command's. */

@@ -73,6 +73,7 @@ export class FakeAgent {
         return { status: await this.process(request).exited };
       }),
       unary('grpc.AgentService', 'WriteStdin', grpc.WriteStreamRequest, grpc.WriteStreamResponse, async (request) => {
+        this.calls.push(`WriteStdin ${request.containerId}`);
         await this.process(request).stdio.stdin.write(request.data!);
         return { len: request.data!.length };
       }),

@@ -80,23 +80,17 @@ describe('berth run -it, on a terminal', () => {
     assert.match(terminal.screen, /^berth: .*not found.*\r\n$/);
   });
 
-  it('with -t alone passes no key on', async () => {
+  it('with -t alone passes no key on, and leaves our terminal as it is', async () => {
     using terminal = new TerminalBerth(
-      [
-        'run',
-        '-t',
-        '--address',
-        agent.address,
-        '--rootfs',
-        'blk:/dev/vdb',
-        'sh',
-        '-c',
-        'stty size; read -t 1 line || echo nothing came',
-      ],
+      ['run', '-t', '--address', agent.address, '--rootfs', 'blk:/dev/vdb', 'sh', '-c', 'stty size; sleep 0.5; echo end'],
       { rows: 20, columns: 70 },
     );
+    const before = await terminal.modes();
     await terminal.shows(/20 70/);
+    assert.equal(await terminal.modes(), before);
     terminal.type('x\r');
+    await terminal.shows(/end/);
     assert.equal(await terminal.exited, 0);
+    assert.ok(!agent.fake.calls.some((call) => call.startsWith('WriteStdin')));
   });
 });

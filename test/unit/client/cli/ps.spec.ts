@@ -15,11 +15,11 @@ describe('the table of containers', () => {
       now,
     );
     assert.deepEqual(table.split('\n'), [
-      'CONTAINER   COMMAND                                    CREATED                     STATUS                 PID',
-      'one         sh -c "echo \\"hi\\""                        2 minutes ago               Up 1 minute              7',
-      'two         sleep 9                                    2 minutes ago               Up 1 minute (Paused)     7',
-      `three       ${'x'.repeat(37)}...   2 minutes ago               Exited (137)             -`,
-      'four        a                                          less than a second ago      Created                  9',
+      'CONTAINER   COMMAND                                    CREATED                  STATUS                 PID',
+      'one         sh -c "echo \\"hi\\""                        2 minutes ago            Up 1 minute              7',
+      'two         sleep 9                                    2 minutes ago            Up 1 minute (Paused)     7',
+      `three       ${'x'.repeat(37)}...   2 minutes ago            Exited (137)             -`,
+      'four        a                                          less than a second ago   Created                  9',
       '',
     ]);
   });
