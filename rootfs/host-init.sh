@@ -4,7 +4,7 @@
 #
 # Shares of QEMU: "hostroot" (the real machine's /, read-only) and "work" (a folder to talk through, at /run/work inside).
 # /run/work/run is started with /bin/sh; its exit status is left in /run/work/status and the machine powers off.
-# Kernel command line: berth.keep=DIR names a folder that stays visible even if it lies below /tmp or /run (the checkout).
+# /run/work/keep names folders, one a line, that stay visible even if they lie below /tmp or /run (the checkout).
 
 bb=/bin/busybox
 root=/hostroot
@@ -23,15 +23,16 @@ while read -r module; do
   $bb insmod "$module" || $bb echo "emulated host: can't load $module" > /dev/console
 done < /modules/load-order
 
-keep=
-for word in $($bb cat /proc/cmdline); do
-  case $word in berth.keep=*) keep=${word#berth.keep=} ;; esac
-done
-
 plan9=trans=virtio,version=9p2000.L,msize=512000
-$bb mkdir -p $root /kept
+$bb mkdir -p $root /work /kept
+$bb mount -t 9p -o $plan9 work /work || stop "no share work"
 $bb mount -t 9p -o $plan9,cache=loose,ro hostroot $root || stop "no share hostroot"
-[ -z "$keep" ] || $bb mount -o bind "$root$keep" /kept || stop "no folder $keep"
+kept=0
+while IFS= read -r folder; do
+  kept=$((kept + 1))
+  $bb mkdir /kept/$kept
+  $bb mount -o bind "$root$folder" /kept/$kept || stop "no folder $folder"
+done < /work/keep
 $bb mount -t proc proc $root/proc
 $bb mount -t sysfs sysfs $root/sys
 $bb mount -t devtmpfs dev $root/dev
@@ -41,11 +42,13 @@ $bb mount -t tmpfs -o mode=1777 shm $root/dev/shm
 $bb mount -t tmpfs -o mode=1777 tmp $root/tmp
 $bb mount -t tmpfs -o mode=755 run $root/run
 $bb mount -t tmpfs -o mode=1777 vartmp $root/var/tmp
-if [ -n "$keep" ]; then
-  $bb mkdir -p "$root$keep" && $bb mount -o bind /kept "$root$keep" || stop "can't keep $keep"
-fi
+kept=0
+while IFS= read -r folder; do
+  kept=$((kept + 1))
+  $bb mkdir -p "$root$folder" && $bb mount -o bind /kept/$kept "$root$folder" || stop "can't keep $folder"
+done < /work/keep
 $bb mkdir -p $root/run/work
-$bb mount -t 9p -o $plan9 work $root/run/work || stop "no share work"
+$bb mount -o move /work $root/run/work || stop "can't show the share work"
 $bb ip link set lo up
 
 $bb chroot $root /bin/sh /run/work/run < /dev/null
