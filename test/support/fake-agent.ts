@@ -34,7 +34,7 @@ export class FakeAgent {
 
   /** Ends every process and forgets everything. */
   reset(): void {
-    for (const { processes } of this.containers.values()) for (const process of processes.values()) process.signal(9);
+    for (const { processes } of this.containers.values()) for (const process of processes.values()) process.destroy();
     for (const kept of [this.containers, this.specs, this.storages]) kept.clear();
     this.calls.length = 0;
     this.createDelayMs = 0;

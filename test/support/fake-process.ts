@@ -48,6 +48,17 @@ export class FakeProcess {
     }
   }
 
+  /** Ends it with all that it has started, and lets go of its streams. */
+  destroy(): void {
+    try {
+      // It leads a session of its own.
+      process.kill(-this.pid, 'SIGKILL');
+    } catch {
+      // Gone already.
+    }
+    this.stdio.close();
+  }
+
   resize(rows: number, columns: number): void {
     native().setWinsize(this.stdio.terminalFd!, rows, columns);
   }
