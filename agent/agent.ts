@@ -8,6 +8,7 @@ import { agentServiceMethods } from './api/kata/agent-service.ts';
 import type { Config } from './config/config.ts';
 import { Crun } from './container/crun.ts';
 import { readCrunFeatures } from './container/crun-features.ts';
+import { SharedMounts } from './container/storage/shared-mounts.ts';
 import { StorageTable } from './container/storage/storage-table.ts';
 import { AgentError } from './errors.ts';
 import { type AgentFacts, readGuestDetails, type WantedDetails } from './guest/details.ts';
@@ -18,6 +19,7 @@ import type { Lifecycle } from './lifecycle.ts';
 import type { Logger } from './log.ts';
 import { serve } from './rpc/server.ts';
 import { type Method, methodTable } from './rpc/service.ts';
+import type { GuestHost } from './sandbox/guest-host.ts';
 import { Sandbox } from './sandbox/sandbox.ts';
 import { parseListenEndpoint } from './transport/endpoint.ts';
 import { listen } from './transport/listen.ts';
@@ -40,7 +42,7 @@ export async function startAgent({ config, lifecycle, log }: AgentParts): Promis
     () => openKeeper(log),
     (opened) => opened.close(),
   );
-  const { sandbox, storages } = await buildSandbox(config, keeper, log);
+  const { sandbox, storages, guest } = await buildSandbox(config, keeper, log);
   const trim = await lifecycle.start(
     'idle trim',
     () => new IdleTrim(),
@@ -49,7 +51,7 @@ export async function startAgent({ config, lifecycle, log }: AgentParts): Promis
 
   const guestDetails = (wanted: WantedDetails) =>
     agentFacts(config.crunPath, storages).then((facts) => readGuestDetails(wanted, facts));
-  const methods: Method[] = [...kataHealthMethods, ...agentServiceMethods({ sandbox, guestDetails }), ...berthMethods(sandbox)];
+  const methods: Method[] = [...kataHealthMethods, ...agentServiceMethods({ sandbox, guestDetails, guest }), ...berthMethods(sandbox)];
   const rpc = await lifecycle.start(
     'rpc',
     () =>
@@ -94,13 +96,9 @@ async function buildSandbox(config: Config, keeper: Keeper, log: Logger) {
   const crun = new Crun({ file: config.crunPath, runtimeDir: config.stateDir, noPivot: needsNoPivot(await readRootFsType()) });
   await mkdir(config.bundleDir, { recursive: true, mode: 0o711 });
   await crun.prepare();
-  const storages = new StorageTable({
-    door,
-    hotplugTimeoutMs: config.hotplugTimeoutMs,
-    bundleDir: config.bundleDir,
-    sysDir: '/sys',
-    devDir: '/dev',
-  });
+  const devices = { hotplugTimeoutMs: config.hotplugTimeoutMs, sysDir: '/sys', devDir: '/dev' };
+  const storages = new StorageTable({ door, bundleDir: config.bundleDir, ...devices });
+  const guest: GuestHost = { door, sharedMounts: new SharedMounts(), ...devices };
   const sandbox = new Sandbox({
     crun,
     keeper,
@@ -112,7 +110,7 @@ async function buildSandbox(config: Config, keeper: Keeper, log: Logger) {
     runtimeDir: config.stateDir,
     pipeSizeBytes: config.containerPipeSize,
   });
-  return { sandbox, storages };
+  return { sandbox, storages, guest };
 }
 
 async function agentFacts(crunPath: string, storages: StorageTable): Promise<AgentFacts> {

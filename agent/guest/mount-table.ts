@@ -5,6 +5,8 @@ export interface MountEntry {
   readonly target: string;
   readonly fstype: string;
   readonly source: string;
+  /** Of this mount, not of its file system: `rw`, `nosuid`, `relatime`. */
+  readonly options: readonly string[];
 }
 
 /** The mounts in the order they were made. */
@@ -24,6 +26,7 @@ export function parseMountInfo(text: string): MountEntry[] {
         target: unescapeOctal(fields[4] ?? ''),
         fstype: fields[dash + 1] ?? '',
         source: unescapeOctal(fields[dash + 2] ?? ''),
+        options: (fields[5] ?? '').split(','),
       };
     });
 }

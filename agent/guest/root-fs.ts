@@ -2,7 +2,7 @@
 import { type MountEntry, readMounts } from './mount-table.ts';
 
 /** File system type of `/`: `erofs`, `ext4`, `rootfs` for an initramfs. */
-export async function readRootFsType(mounts?: readonly MountEntry[]): Promise<string> {
+export async function readRootFsType(mounts?: readonly Pick<MountEntry, 'target' | 'fstype'>[]): Promise<string> {
   // A later mount hides an earlier one.
   return (mounts ?? (await readMounts())).findLast(({ target }) => target === '/')?.fstype ?? '';
 }

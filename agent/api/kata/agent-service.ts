@@ -1,18 +1,27 @@
 // grpc.AgentService as Kata's hosts know it: all of its methods, family by family.
 import type { Method } from '../../rpc/service.ts';
+import type { GuestHost } from '../../sandbox/guest-host.ts';
 import { containerMethods } from './containers.ts';
+import { disabledMethods } from './disabled.ts';
+import { guestMethods } from './guest.ts';
 import { laterMethods } from './later.ts';
 import { processMethods } from './processes.ts';
 import { type SandboxMethodOptions, sandboxMethods } from './sandboxes.ts';
 import { stdioMethods } from './stdio.ts';
 
-export function agentServiceMethods(options: SandboxMethodOptions): Method[] {
-  const { sandbox } = options;
+export interface AgentServiceOptions extends SandboxMethodOptions {
+  guest: GuestHost;
+}
+
+export function agentServiceMethods(options: AgentServiceOptions): Method[] {
+  const { sandbox, guest } = options;
   return [
     ...sandboxMethods(options),
     ...containerMethods(sandbox),
     ...processMethods(sandbox),
     ...stdioMethods(sandbox),
+    ...guestMethods(guest),
+    ...disabledMethods(),
     ...laterMethods(),
   ];
 }

@@ -5,8 +5,6 @@ import type { Codec, Method } from '../../rpc/service.ts';
 import { AGENT_SERVICE } from './method.ts';
 
 const NAMES = [
-  'RemoveStaleVirtiofsShareMounts',
-  'UpdateEphemeralMounts',
   'GetDiagnosticData',
   'UpdateInterface',
   'UpdateRoutes',
@@ -16,18 +14,9 @@ const NAMES = [
   'GetIPTables',
   'SetIPTables',
   'GetMetrics',
-  'MemAgentMemcgSet',
-  'MemAgentCompactSet',
-  'OnlineCPUMem',
-  'ReseedRandomDev',
-  'MemHotplugByProbe',
-  'SetGuestDateTime',
   'CopyFile',
-  'AddSwap',
-  'AddSwapPath',
   'GetVolumeStats',
   'ResizeVolume',
-  'SetPolicy',
 ] as const;
 
 /** The request is not looked at, so it is not decoded either. */

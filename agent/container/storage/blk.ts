@@ -13,6 +13,9 @@ import { waitForDevice } from './wait-for-device.ts';
 const MKFS = ['-F', '-O', '^has_journal', '-m', '0', '-i', '163840', '-I', '128'];
 const MKFS_TIMEOUT_MS = 60_000;
 
+/** What a look for a device needs. */
+export type DeviceHost = Pick<StorageHost, 'hotplugTimeoutMs' | 'sysDir' | 'devDir'>;
+
 export const blk: StorageDriver = {
   name: 'blk',
   attach: async (storage, host) => await mountDevice(await findNode(storage.source, host), storage, host),
@@ -29,7 +32,8 @@ async function findNode(source: string, host: StorageHost): Promise<string> {
   return await waitForNode(node, host);
 }
 
-async function waitForPciDisk(source: string, path: PciPath, host: StorageHost): Promise<string> {
+/** Its node, once it is there; the rescan of the bus is for machines without ACPI. @throws deadline_exceeded */
+export async function waitForPciDisk(source: string, path: PciPath, host: DeviceHost): Promise<string> {
   const look = async () => {
     const device = await findPciDevice(path, host.sysDir);
     const name = device === undefined ? undefined : await findBlockDevice(device);
@@ -49,7 +53,8 @@ function deviceNode(source: string, { devDir }: StorageHost): string {
   });
 }
 
-async function waitForNode(node: string, host: StorageHost): Promise<string> {
+/** The node itself, once it is there and a block device. @throws deadline_exceeded, invalid_argument */
+export async function waitForNode(node: string, host: DeviceHost): Promise<string> {
   return await waitForDevice(node, host.hotplugTimeoutMs, async () => {
     try {
       if ((await stat(node)).isBlockDevice()) return node;

@@ -11,9 +11,9 @@ const TEXT = `22 1 254:0 / / ro,relatime - erofs /dev/vda ro
 describe('the mount table', () => {
   it('is read with and without optional fields, octal escapes undone', () => {
     const mounts = parseMountInfo(TEXT);
-    assert.deepEqual(mounts[0], { target: '/', fstype: 'erofs', source: '/dev/vda' });
-    assert.deepEqual(mounts[2], { target: '/run/c/rootfs', fstype: 'overlay', source: 'overlay' });
-    assert.deepEqual(mounts[3], { target: '/run/c/with blank', fstype: 'virtiofs', source: 'kataShared' });
+    assert.deepEqual(mounts[0], { target: '/', fstype: 'erofs', source: '/dev/vda', options: ['ro', 'relatime'] });
+    assert.deepEqual(mounts[2], { target: '/run/c/rootfs', fstype: 'overlay', source: 'overlay', options: ['rw'] });
+    assert.deepEqual(mounts[3], { target: '/run/c/with blank', fstype: 'virtiofs', source: 'kataShared', options: ['rw'] });
   });
 
   it('gives what lies below a directory newest first, and no neighbour whose name only begins the same', () => {

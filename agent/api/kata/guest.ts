@@ -1,0 +1,59 @@
+// Kata's RPCs on the guest itself: CPUs, memory, clock, entropy, swap, and the mounts that containers share.
+import { google, grpc } from '#proto/kata.js';
+import { remountEphemeral } from '../../container/storage/remount.ts';
+import { addSwapDisk, addSwapPath } from '../../container/storage/swap.ts';
+import { setClock } from '../../guest/clock.ts';
+import { onlineCpus, onlineMemory, probeMemory } from '../../guest/cpu-memory.ts';
+import { addEntropy } from '../../guest/entropy.ts';
+import type { Method } from '../../rpc/service.ts';
+import type { GuestHost } from '../../sandbox/guest-host.ts';
+import { kataMethod } from './method.ts';
+import { toStorages } from './storages.ts';
+
+const { Empty } = google.protobuf;
+
+export function guestMethods(host: GuestHost): Method[] {
+  return [
+    // nbCpus is a total, whatever its name says, and `wait` has no meaning (kata-agent.md §3.12).
+    kataMethod('OnlineCPUMem', grpc.OnlineCPUMemRequest, Empty, async ({ nbCpus, cpuOnly }, { signal }) => {
+      if (nbCpus > 0) await onlineCpus(nbCpus, { sysDir: host.sysDir, signal });
+      if (!cpuOnly) await onlineMemory(host);
+      return {};
+    }),
+
+    kataMethod('MemHotplugByProbe', grpc.MemHotplugByProbeRequest, Empty, async ({ memHotplugProbeAddr }) => {
+      await probeMemory(memHotplugProbeAddr, host);
+      return {};
+    }),
+
+    kataMethod('SetGuestDateTime', grpc.SetGuestDateTimeRequest, Empty, ({ Sec, Usec }) => {
+      setClock(Sec, Usec, host.door);
+      return {};
+    }),
+
+    kataMethod('ReseedRandomDev', grpc.ReseedRandomDevRequest, Empty, async ({ data }) => {
+      await addEntropy(data, host.door);
+      return {};
+    }),
+
+    kataMethod('AddSwap', grpc.AddSwapRequest, Empty, async ({ PCIPath }) => {
+      await addSwapDisk(PCIPath, host, host.door);
+      return {};
+    }),
+
+    kataMethod('AddSwapPath', grpc.AddSwapPathRequest, Empty, async ({ path }) => {
+      await addSwapPath(path, host.door);
+      return {};
+    }),
+
+    kataMethod('RemoveStaleVirtiofsShareMounts', grpc.RemoveStaleVirtiofsShareMountsRequest, Empty, async () => {
+      await host.sharedMounts.refresh();
+      return {};
+    }),
+
+    kataMethod('UpdateEphemeralMounts', grpc.UpdateEphemeralMountsRequest, Empty, async ({ storages }) => {
+      await remountEphemeral(toStorages(storages), host.door);
+      return {};
+    }),
+  ];
+}

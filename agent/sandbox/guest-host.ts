@@ -1,0 +1,14 @@
+// What calls on the guest itself need, given by the composition root.
+import type { Native } from '../../native/index.ts';
+import type { SharedMounts } from '../container/storage/shared-mounts.ts';
+
+export interface GuestHost {
+  readonly door: Pick<Native, 'mount' | 'umount' | 'setTimeOfDay' | 'addEntropy' | 'swapOn' | 'openBeneath'>;
+  readonly sharedMounts: SharedMounts;
+  /** How long a device may take to appear. */
+  readonly hotplugTimeoutMs: number;
+  /** Mount of sysfs. */
+  readonly sysDir: string;
+  /** Mount of devtmpfs. */
+  readonly devDir: string;
+}
