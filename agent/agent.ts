@@ -51,7 +51,11 @@ export async function startAgent({ config, lifecycle, log }: AgentParts): Promis
 
   const guestDetails = (wanted: WantedDetails) =>
     agentFacts(config.crunPath, storages).then((facts) => readGuestDetails(wanted, facts));
-  const methods: Method[] = [...kataHealthMethods, ...agentServiceMethods({ sandbox, guestDetails, guest }), ...berthMethods(sandbox)];
+  const methods: Method[] = [
+    ...kataHealthMethods,
+    ...agentServiceMethods({ sandbox, guestDetails, guest }),
+    ...berthMethods(sandbox),
+  ];
   const rpc = await lifecycle.start(
     'rpc',
     () =>
