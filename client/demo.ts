@@ -54,7 +54,7 @@ async function main(): Promise<boolean> {
   const since = () => performance.now() - calledAt;
   const disks = rootDisks();
   console.log('Booting a guest ...');
-  await using guest = await bootGuest({ disks, onProgress: (text) => console.log(`  ${text}`) });
+  await using guest = await bootGuest({ disks, onProgress: (text) => console.log(`  ${text.split('\n')[0]}`) });
   let firstAnswerMs = 0;
   const dial = async ({ protocol }: Part): Promise<AgentClient> => {
     const agent = await connect(guest.address, { protocol, timeoutMs: CONNECT_MS });
