@@ -62,6 +62,18 @@ describe('berth run -it, on a terminal', () => {
     );
   });
 
+  it('puts the terminal back when it dies at the third TERM of a process that will not end', async () => {
+    using terminal = run('sh', '-c', 'trap "" HUP; echo ready; while :; do sleep 0.05; done');
+    const before = await terminal.modes();
+    await terminal.shows(/ready/);
+    for (let count = 0; count < 3; count += 1) {
+      process.kill(terminal.pid, 'SIGTERM');
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.equal(await terminal.exited, 143);
+    assert.equal(await terminal.modes(), before);
+  });
+
   it('puts the terminal back when the agent goes away', async () => {
     using terminal = run('sh', '-c', 'echo ready; sleep 30');
     const before = await terminal.modes();
