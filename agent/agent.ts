@@ -8,10 +8,12 @@ import { agentServiceMethods } from './api/kata/agent-service.ts';
 import type { Config } from './config/config.ts';
 import { Crun } from './container/crun.ts';
 import { readCrunFeatures } from './container/crun-features.ts';
+import { waitForNetDevice } from './container/device/net-device.ts';
 import { SharedMounts } from './container/storage/shared-mounts.ts';
 import { StorageTable } from './container/storage/storage-table.ts';
 import { AgentError } from './errors.ts';
 import { type AgentFacts, readGuestDetails, type WantedDetails } from './guest/details.ts';
+import { Network } from './guest/network/network.ts';
 import { needsNoPivot, readRootFsType } from './guest/root-fs.ts';
 import { IdleTrim } from './guest/trim.ts';
 import { connectKeeper, type Keeper } from './keeper/keeper.ts';
@@ -51,9 +53,13 @@ export async function startAgent({ config, lifecycle, log }: AgentParts): Promis
 
   const guestDetails = (wanted: WantedDetails) =>
     agentFacts(config.crunPath, storages).then((facts) => readGuestDetails(wanted, facts));
+  const network = new Network({
+    log: log.child({ subsystem: 'network' }),
+    waitForLink: (pciPath) => waitForNetDevice(pciPath, { sysDir: '/sys', hotplugTimeoutMs: config.hotplugTimeoutMs }),
+  });
   const methods: Method[] = [
     ...kataHealthMethods,
-    ...agentServiceMethods({ sandbox, guestDetails, guest }),
+    ...agentServiceMethods({ sandbox, network, guestDetails, guest }),
     ...berthMethods(sandbox),
   ];
   const rpc = await lifecycle.start(

@@ -12,6 +12,8 @@ export interface ToolOptions {
   timeoutMs: number;
   /** For its standard input; without it that is /dev/null. */
   input?: string | Uint8Array;
+  /** Its output as it is: latin1, a character a byte, with the last newline, and no more than so many bytes. */
+  exactBytes?: number;
 }
 
 export interface ToolOutput {
@@ -21,15 +23,18 @@ export interface ToolOutput {
 
 /**
  * Runs a program from the PATH to its end, without a shell.
- * @throws not_found when there is no such program; deadline_exceeded; internal with its complaint when it fails
+ * @throws not_found when there is no such program; deadline_exceeded; resource_exhausted for more output than may be; internal
+ * with its complaint when it fails
  */
-export async function runTool(file: string, args: readonly string[], { timeoutMs, input }: ToolOptions): Promise<ToolOutput> {
+export async function runTool(file: string, args: readonly string[], options: ToolOptions): Promise<ToolOutput> {
+  const { timeoutMs, input, exactBytes } = options;
   const { execa } = await import('execa');
   const result = await execa(file, args, {
     ...(input === undefined ? { stdin: 'ignore' } : { input }),
     timeout: timeoutMs,
     forceKillAfterDelay: KILL_DELAY_MS,
-    maxBuffer: MAX_OUTPUT_CHARS,
+    ...(exactBytes === undefined ? {} : { encoding: 'latin1', stripFinalNewline: false }),
+    maxBuffer: exactBytes ?? MAX_OUTPUT_CHARS,
     reject: false,
   });
   const { stdout = '', stderr = '' } = result as { stdout?: string; stderr?: string };
@@ -39,6 +44,7 @@ export async function runTool(file: string, args: readonly string[], { timeoutMs
   if (result.timedOut) throw new AgentError('deadline_exceeded', `\`${command}\` took longer than ${timeoutMs} ms`, { fields });
   if (result.code === 'ENOENT')
     throw new AgentError('not_found', `the program \`${file}\` is not there`, { cause: result, fields });
+  if (result.isMaxBuffer) throw new AgentError('resource_exhausted', `\`${command}\` says too much`, { cause: result, fields });
   const ending = result.exitCode === undefined ? `ended by ${result.signal ?? result.code}` : `exit code ${result.exitCode}`;
   const told = [stderr, stdout].map((text) => text.trim()).filter((text) => text !== '');
   throw new AgentError('internal', [`\`${command}\`: ${ending}`, ...told].join(': ').slice(0, MAX_TOLD_CHARS), {

@@ -1,25 +1,29 @@
 // grpc.AgentService as Kata's hosts know it: all of its methods, family by family.
+import type { Network } from '../../guest/network/network.ts';
 import type { Method } from '../../rpc/service.ts';
 import type { GuestHost } from '../../sandbox/guest-host.ts';
 import { containerMethods } from './containers.ts';
 import { disabledMethods } from './disabled.ts';
 import { guestMethods } from './guest.ts';
 import { laterMethods } from './later.ts';
+import { networkMethods } from './network.ts';
 import { processMethods } from './processes.ts';
 import { type SandboxMethodOptions, sandboxMethods } from './sandboxes.ts';
 import { stdioMethods } from './stdio.ts';
 
 export interface AgentServiceOptions extends SandboxMethodOptions {
   guest: GuestHost;
+  network: Network;
 }
 
 export function agentServiceMethods(options: AgentServiceOptions): Method[] {
-  const { sandbox, guest } = options;
+  const { sandbox, guest, network } = options;
   return [
     ...sandboxMethods(options),
     ...containerMethods(sandbox),
     ...processMethods(sandbox),
     ...stdioMethods(sandbox),
+    ...networkMethods(network),
     ...guestMethods(guest),
     ...disabledMethods(),
     ...laterMethods(),

@@ -14,6 +14,18 @@ describe('a helper program', () => {
     assert.equal((await runTool('cat', [], { timeoutMs: 5000 })).stdout, '');
   });
 
+  it('gives its output byte for byte when asked to', async () => {
+    const { stdout } = await runTool('printf', ['\\377\\000\\n'], { timeoutMs: 5000, exactBytes: 3 });
+    assert.deepEqual([...Buffer.from(stdout, 'latin1')], [0xff, 0, 0x0a]);
+  });
+
+  it('may not say more than there is room for', async () => {
+    await assert.rejects(
+      runTool('printf', ['four'], { timeoutMs: 5000, exactBytes: 3 }),
+      (error) => hasCode(error, 'resource_exhausted') && /says too much/.test(error.message),
+    );
+  });
+
   it('fails with its exit code and its complaint', async () => {
     await assert.rejects(
       runTool('sh', ['-c', 'echo "no such thing" >&2; exit 3'], { timeoutMs: 5000 }),
