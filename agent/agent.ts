@@ -9,10 +9,11 @@ import type { Config } from './config/config.ts';
 import { Crun } from './container/crun.ts';
 import { readCrunFeatures } from './container/crun-features.ts';
 import { waitForNetDevice } from './container/device/net-device.ts';
-import { SharedMounts } from './container/storage/shared-mounts.ts';
+import { SHARED_DIR, SharedMounts } from './container/storage/shared-mounts.ts';
 import { StorageTable } from './container/storage/storage-table.ts';
 import { AgentError } from './errors.ts';
 import { type AgentFacts, readGuestDetails, type WantedDetails } from './guest/details.ts';
+import { FileCopier } from './guest/files/file-copier.ts';
 import { Network } from './guest/network/network.ts';
 import { needsNoPivot, readRootFsType } from './guest/root-fs.ts';
 import { IdleTrim } from './guest/trim.ts';
@@ -108,7 +109,12 @@ async function buildSandbox(config: Config, keeper: Keeper, log: Logger) {
   await crun.prepare();
   const devices = { hotplugTimeoutMs: config.hotplugTimeoutMs, sysDir: '/sys', devDir: '/dev' };
   const storages = new StorageTable({ door, bundleDir: config.bundleDir, ...devices });
-  const guest: GuestHost = { door, sharedMounts: new SharedMounts(), ...devices };
+  const guest: GuestHost = {
+    door,
+    sharedMounts: new SharedMounts(),
+    files: new FileCopier({ root: SHARED_DIR, door }),
+    ...devices,
+  };
   const sandbox = new Sandbox({
     crun,
     keeper,

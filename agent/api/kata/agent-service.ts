@@ -4,6 +4,7 @@ import type { Method } from '../../rpc/service.ts';
 import type { GuestHost } from '../../sandbox/guest-host.ts';
 import { containerMethods } from './containers.ts';
 import { disabledMethods } from './disabled.ts';
+import { fileMethods } from './files.ts';
 import { guestMethods } from './guest.ts';
 import { laterMethods } from './later.ts';
 import { networkMethods } from './network.ts';
@@ -25,6 +26,7 @@ export function agentServiceMethods(options: AgentServiceOptions): Method[] {
     ...stdioMethods(sandbox),
     ...networkMethods(network),
     ...guestMethods(guest),
+    ...fileMethods(guest.files),
     ...disabledMethods(),
     ...laterMethods(),
   ];

@@ -8,7 +8,9 @@ import { disabledMethods } from '../../../../agent/api/kata/disabled.ts';
 import { guestMethods } from '../../../../agent/api/kata/guest.ts';
 import { SharedMounts } from '../../../../agent/container/storage/shared-mounts.ts';
 import { hasCode } from '../../../../agent/errors.ts';
+import { FileCopier } from '../../../../agent/guest/files/file-copier.ts';
 import type { GuestHost } from '../../../../agent/sandbox/guest-host.ts';
+import { native } from '../../../../native/index.ts';
 import { recordingDoor } from '../../container/storage/recording-door.ts';
 import { callMethod } from './call-method.ts';
 
@@ -33,9 +35,9 @@ describe("Kata's calls on the guest", () => {
       setTimeOfDay: (...time) => void done.push(time),
       addEntropy: async (data) => void done.push([...data]),
       swapOn: async (...swap) => void done.push(swap),
-      openBeneath: () => assert.fail('opened'),
     },
     sharedMounts: new SharedMounts({ mounts: async () => [] }),
+    files: new FileCopier({ root: '/no/such', door: native() }),
     hotplugTimeoutMs: 10,
     sysDir,
     devDir: '/dev',
