@@ -1,7 +1,7 @@
 // Rare helper programs of the guest (modprobe, mkfs, ip) through execa, which is loaded at the first of them.
 import { AgentError } from '../errors.ts';
 
-/** Of each output; what is more is cut. */
+/** Of each output. */
 const MAX_OUTPUT_CHARS = 1024 * 1024;
 /** Of a tool's complaint, in an error. */
 const MAX_TOLD_CHARS = 2000;
@@ -12,8 +12,10 @@ export interface ToolOptions {
   timeoutMs: number;
   /** For its standard input; without it that is /dev/null. */
   input?: string | Uint8Array;
-  /** Its output as it is: latin1, a character a byte, with the last newline, and no more than so many bytes. */
-  exactBytes?: number;
+  /** Its output as it is: latin1, a character a byte, and with the last newline. */
+  exact?: boolean;
+  /** Of each output; 1 Mi unless told. */
+  maxOutputChars?: number;
 }
 
 export interface ToolOutput {
@@ -27,14 +29,14 @@ export interface ToolOutput {
  * with its complaint when it fails
  */
 export async function runTool(file: string, args: readonly string[], options: ToolOptions): Promise<ToolOutput> {
-  const { timeoutMs, input, exactBytes } = options;
+  const { timeoutMs, input, exact = false, maxOutputChars = MAX_OUTPUT_CHARS } = options;
   const { execa } = await import('execa');
   const result = await execa(file, args, {
     ...(input === undefined ? { stdin: 'ignore' } : { input }),
     timeout: timeoutMs,
     forceKillAfterDelay: KILL_DELAY_MS,
-    ...(exactBytes === undefined ? {} : { encoding: 'latin1', stripFinalNewline: false }),
-    maxBuffer: exactBytes ?? MAX_OUTPUT_CHARS,
+    ...(exact ? { encoding: 'latin1', stripFinalNewline: false } : {}),
+    maxBuffer: maxOutputChars,
     reject: false,
   });
   const { stdout = '', stderr = '' } = result as { stdout?: string; stderr?: string };

@@ -12,7 +12,8 @@ import { type Neighbour, replaceNeighbour } from './neighbour.ts';
 import { inOrder, parseRoutes, type Route, replaceRoute, showRoutes } from './route.ts';
 import { planUndo } from './undo.ts';
 
-const LIST_TIMEOUT_MS = 10_000;
+/** What lists all links or routes; some 100 characters each. */
+const LISTING = { timeoutMs: 10_000, maxOutputChars: 8 * 1024 * 1024 } as const;
 /** Changes that may wait for the one under way. */
 const MAX_WAITING = 64;
 const IPV6_SWITCHES = ['all/disable_ipv6', 'default/disable_ipv6'];
@@ -42,14 +43,14 @@ export class Network {
   }
 
   async links(): Promise<Link[]> {
-    const { stdout } = await this.#run('ip', ['-json', 'address', 'show'], { timeoutMs: LIST_TIMEOUT_MS });
+    const { stdout } = await this.#run('ip', ['-json', 'address', 'show'], LISTING);
     return parseLinks(stdout);
   }
 
   /** Of the main table, IPv4 before IPv6. */
   async routes(): Promise<Route[]> {
     const listed = ([4, 6] as const).map(async (family) => {
-      const { stdout } = await this.#run('ip', showRoutes(family), { timeoutMs: LIST_TIMEOUT_MS });
+      const { stdout } = await this.#run('ip', showRoutes(family), LISTING);
       return parseRoutes(stdout, family);
     });
     return (await Promise.all(listed)).flat();

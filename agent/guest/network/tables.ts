@@ -11,17 +11,17 @@ const SAVE_TIMEOUT_MS = 5_000;
 /** The lock, and then the work. */
 const RESTORE_TIMEOUT_MS = LOCK_WAIT_S * 1000 + 5_000;
 /** What one answer can carry: a frame is 4 MiB. */
-const MAX_RULES_BYTES = 4 * 1024 * 1024 - 4096;
+const BYTES = { exact: true, maxOutputChars: 4 * 1024 * 1024 - 4096 } as const;
 
 /** @throws internal without the tool, or with its complaint; resource_exhausted for more than an answer carries */
 export async function saveTables(family: Family, run: RunTool = runTool): Promise<Uint8Array> {
-  const { stdout } = await run(SAVE[family], [], { timeoutMs: SAVE_TIMEOUT_MS, exactBytes: MAX_RULES_BYTES });
+  const { stdout } = await run(SAVE[family], [], { timeoutMs: SAVE_TIMEOUT_MS, ...BYTES });
   return Buffer.from(stdout, 'latin1');
 }
 
 /** Replaces the tables that `rules` names, each whole or not at all, and gives what the tool says. @throws as {@link saveTables} */
 export async function restoreTables(family: Family, rules: Uint8Array, run: RunTool = runTool): Promise<Uint8Array> {
-  const options = { timeoutMs: RESTORE_TIMEOUT_MS, input: rules, exactBytes: MAX_RULES_BYTES };
+  const options = { timeoutMs: RESTORE_TIMEOUT_MS, input: rules, ...BYTES };
   const { stdout } = await run(RESTORE[family], ['--wait', String(LOCK_WAIT_S)], options);
   return Buffer.from(stdout, 'latin1');
 }

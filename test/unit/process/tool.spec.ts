@@ -15,13 +15,13 @@ describe('a helper program', () => {
   });
 
   it('gives its output byte for byte when asked to', async () => {
-    const { stdout } = await runTool('printf', ['\\377\\000\\n'], { timeoutMs: 5000, exactBytes: 3 });
+    const { stdout } = await runTool('printf', ['\\377\\000\\n'], { timeoutMs: 5000, exact: true });
     assert.deepEqual([...Buffer.from(stdout, 'latin1')], [0xff, 0, 0x0a]);
   });
 
   it('may not say more than there is room for', async () => {
     await assert.rejects(
-      runTool('printf', ['four'], { timeoutMs: 5000, exactBytes: 3 }),
+      runTool('printf', ['four'], { timeoutMs: 5000, maxOutputChars: 3 }),
       (error) => hasCode(error, 'resource_exhausted') && /says too much/.test(error.message),
     );
   });
