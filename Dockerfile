@@ -3,16 +3,20 @@
 # packs the three trees; build/guest has to hold the agent, the addon, berth-init and node by then.
 
 FROM debian:trixie-slim AS debian
-ARG DEBIAN_MIRROR=http://deb.debian.org/debian
-ARG SECURITY_MIRROR=http://deb.debian.org/debian-security
+# The builder gives the mirrors of its own machine; without them the base image's are used.
+ARG DEBIAN_MIRROR=""
+ARG SECURITY_MIRROR=""
 # Lines of apt.conf the building machine's own apt needs (a proxy, say).
 ARG APT_CONF=""
 ENV DEBIAN_FRONTEND=noninteractive
 COPY rootfs/preferences /etc/apt/preferences.d/berth
-RUN rm -rf /etc/apt/sources.list.d/* \
+RUN uris() { sed -n 's/^URIs: *//p' /etc/apt/sources.list.d/*.sources 2>/dev/null; } \
+ && main="${DEBIAN_MIRROR:-$(uris | grep -v security | head -n 1)}" \
+ && security="${SECURITY_MIRROR:-$(uris | grep security | head -n 1)}" \
+ && rm -rf /etc/apt/sources.list.d/* \
  && printf '%s\n' "$APT_CONF" 'Acquire::Languages "none";' > /etc/apt/apt.conf.d/berth \
- && printf 'deb %s\n' "$DEBIAN_MIRROR trixie main" "$DEBIAN_MIRROR trixie-updates main" \
-      "$SECURITY_MIRROR trixie-security main" "$DEBIAN_MIRROR sid main" > /etc/apt/sources.list \
+ && printf 'deb %s\n' "$main trixie main" "$main trixie-updates main" "$main sid main" \
+      ${security:+"$security trixie-security main"} > /etc/apt/sources.list \
  && apt-get -q update
 
 FROM debian AS kernels

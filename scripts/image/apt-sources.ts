@@ -1,11 +1,13 @@
 // Which Debian mirror this machine's apt uses, read from its sources (sources.list(5)): the image is built from the
-// same one. Only a machine that names none gets Debian's own well-known addresses.
+// same one.
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { CommandError } from '../bootstrap/progress.mjs';
 
 export interface Mirrors {
   debian: string;
-  security: string;
+  /** Absent where the machine has no archive of security updates. */
+  security?: string;
 }
 
 /** One archive of one suite. */
@@ -15,7 +17,6 @@ export interface AptSource {
   components: readonly string[];
 }
 
-const DEFAULTS: Mirrors = { debian: 'http://deb.debian.org/debian', security: 'http://deb.debian.org/debian-security' };
 const SUITE = /^(?:oldoldstable|oldstable|stable|testing|unstable|sid|bullseye|bookworm|trixie|forky|duke)$/;
 const SECURITY_SUITE = /-security$|\/updates$/;
 
@@ -48,13 +49,18 @@ export function parseDeb822(text: string): AptSource[] {
   return sources;
 }
 
-/** The first mirror of each kind that a download can come from: not a CD, not a list of mirrors in a local file. */
+/**
+ * The first mirror of each kind that a download can come from: not a CD, not a list of mirrors in a local file.
+ * @throws CommandError where there is none
+ */
 export function chooseMirrors(sources: readonly AptSource[]): Mirrors {
   const usable = sources.filter(({ uri, components }) => /^https?:\/\//.test(uri) && components.includes('main'));
   const debian = usable.find(({ suite }) => SUITE.test(suite))?.uri;
   const security = usable.find(({ suite }) => SECURITY_SUITE.test(suite))?.uri;
   const trimmed = (uri: string) => uri.replace(/\/+$/, '');
-  return { debian: trimmed(debian ?? DEFAULTS.debian), security: trimmed(security ?? DEFAULTS.security) };
+  if (debian === undefined)
+    throw new CommandError('apt has no Debian mirror to build the guest from: add one to /etc/apt/sources.list');
+  return { debian: trimmed(debian), ...(security === undefined ? {} : { security: trimmed(security) }) };
 }
 
 /** The mirrors of the machine whose apt configuration is in `etc`. */

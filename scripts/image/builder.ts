@@ -66,7 +66,7 @@ export async function buildStage(builder: Builder, stage: string, output: string
 }
 
 function buildArguments(mirrors: Mirrors, aptSettings: string): string[] {
-  const values = { DEBIAN_MIRROR: mirrors.debian, SECURITY_MIRROR: mirrors.security, APT_CONF: aptSettings };
+  const values = { DEBIAN_MIRROR: mirrors.debian, SECURITY_MIRROR: mirrors.security ?? '', APT_CONF: aptSettings };
   return Object.entries(values).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]);
 }
 

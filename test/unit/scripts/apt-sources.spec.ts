@@ -68,14 +68,16 @@ describe('the mirror the image is built from', () => {
     });
   });
 
-  it("is Debian's own address where the machine has only a CD or another distribution's archive", () => {
+  it("is missed where the machine has only a CD or another distribution's archive", () => {
     const sources = [
       { uri: 'cdrom:[Debian]/', suite: 'trixie', components: main },
       { uri: 'http://ubuntu.example/ubuntu', suite: 'noble', components: main },
     ];
-    assert.deepEqual(chooseMirrors(sources), {
-      debian: 'http://deb.debian.org/debian',
-      security: 'http://deb.debian.org/debian-security',
-    });
+    assert.throws(() => chooseMirrors(sources), /no Debian mirror/);
+  });
+
+  it('does without security updates where the machine has none', () => {
+    const sources = [{ uri: 'http://near.example/debian/', suite: 'trixie', components: main }];
+    assert.deepEqual(chooseMirrors(sources), { debian: 'http://near.example/debian' });
   });
 });
