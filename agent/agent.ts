@@ -11,6 +11,7 @@ import { readCrunFeatures } from './container/crun-features.ts';
 import { waitForNetDevice } from './container/device/net-device.ts';
 import { SHARED_DIR, SharedMounts } from './container/storage/shared-mounts.ts';
 import { StorageTable } from './container/storage/storage-table.ts';
+import { VolumeStatsReader } from './container/storage/volume-stats.ts';
 import { AgentError } from './errors.ts';
 import { type AgentFacts, readGuestDetails, type WantedDetails } from './guest/details.ts';
 import { FileCopier } from './guest/files/file-copier.ts';
@@ -113,6 +114,7 @@ async function buildSandbox(config: Config, keeper: Keeper, log: Logger) {
     door,
     sharedMounts: new SharedMounts(),
     files: new FileCopier({ root: SHARED_DIR, door }),
+    volumes: new VolumeStatsReader(),
     ...devices,
   };
   const sandbox = new Sandbox({

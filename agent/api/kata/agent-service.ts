@@ -11,6 +11,7 @@ import { networkMethods } from './network.ts';
 import { processMethods } from './processes.ts';
 import { type SandboxMethodOptions, sandboxMethods } from './sandboxes.ts';
 import { stdioMethods } from './stdio.ts';
+import { volumeMethods } from './volumes.ts';
 
 export interface AgentServiceOptions extends SandboxMethodOptions {
   guest: GuestHost;
@@ -25,6 +26,7 @@ export function agentServiceMethods(options: AgentServiceOptions): Method[] {
     ...processMethods(sandbox),
     ...stdioMethods(sandbox),
     ...networkMethods(network),
+    ...volumeMethods(guest, sandbox),
     ...guestMethods(guest),
     ...fileMethods(guest.files),
     ...disabledMethods(),

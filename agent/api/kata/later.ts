@@ -4,7 +4,7 @@ import { AgentError } from '../../errors.ts';
 import type { Codec, Method } from '../../rpc/service.ts';
 import { AGENT_SERVICE } from './method.ts';
 
-const NAMES = ['GetDiagnosticData', 'GetMetrics', 'GetVolumeStats', 'ResizeVolume'] as const;
+const NAMES = ['GetMetrics'] as const;
 
 /** The request is not looked at, so it is not decoded either. */
 const undecoded: Codec<Uint8Array> = {

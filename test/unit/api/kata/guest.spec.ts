@@ -7,6 +7,7 @@ import { grpc } from '#proto/kata.js';
 import { disabledMethods } from '../../../../agent/api/kata/disabled.ts';
 import { guestMethods } from '../../../../agent/api/kata/guest.ts';
 import { SharedMounts } from '../../../../agent/container/storage/shared-mounts.ts';
+import { VolumeStatsReader } from '../../../../agent/container/storage/volume-stats.ts';
 import { hasCode } from '../../../../agent/errors.ts';
 import { FileCopier } from '../../../../agent/guest/files/file-copier.ts';
 import type { GuestHost } from '../../../../agent/sandbox/guest-host.ts';
@@ -38,6 +39,7 @@ describe("Kata's calls on the guest", () => {
     },
     sharedMounts: new SharedMounts({ mounts: async () => [] }),
     files: new FileCopier({ root: '/no/such', door: native() }),
+    volumes: new VolumeStatsReader(),
     hotplugTimeoutMs: 10,
     sysDir,
     devDir: '/dev',
