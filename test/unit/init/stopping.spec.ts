@@ -109,7 +109,8 @@ for (const build of BUILDS) {
       const script =
         'env | grep -c ^BERTH_; echo $BERTH_KEEPER_FD $MARK; ls /proc/$$/fd; grep -E "Sig(Blk|Ign)" /proc/self/status';
       const shell = `exec env --ignore-signal=CHLD,PIPE,HUP ${binary} --no-restart -- sh -c '${script}'`;
-      const env = { ...process.env, MARK: 'mark', BERTH_KEEPER_FD: '99', BERTH_GENERATION: '99' };
+      const others = Object.entries(process.env).filter(([name]) => !name.startsWith('BERTH_'));
+      const env = { ...Object.fromEntries(others), MARK: 'mark', BERTH_KEEPER_FD: '99', BERTH_GENERATION: '99' };
       const child = spawn('sh', ['-c', shell], { stdio, env, timeout: 10_000, killSignal: 'SIGKILL' });
       const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
       assert.equal(code, 0);
