@@ -15,6 +15,7 @@ import { VolumeStatsReader } from './container/storage/volume-stats.ts';
 import { AgentError } from './errors.ts';
 import { type AgentFacts, readGuestDetails, type WantedDetails } from './guest/details.ts';
 import { FileCopier } from './guest/files/file-copier.ts';
+import { GuestMetrics } from './guest/metrics/metrics.ts';
 import { Network } from './guest/network/network.ts';
 import { needsNoPivot, readRootFsType } from './guest/root-fs.ts';
 import { IdleTrim } from './guest/trim.ts';
@@ -115,6 +116,7 @@ async function buildSandbox(config: Config, keeper: Keeper, log: Logger) {
     sharedMounts: new SharedMounts(),
     files: new FileCopier({ root: SHARED_DIR, door }),
     volumes: new VolumeStatsReader(),
+    metrics: new GuestMetrics(),
     ...devices,
   };
   const sandbox = new Sandbox({

@@ -6,7 +6,7 @@ import { containerMethods } from './containers.ts';
 import { disabledMethods } from './disabled.ts';
 import { fileMethods } from './files.ts';
 import { guestMethods } from './guest.ts';
-import { laterMethods } from './later.ts';
+import { metricsMethods } from './metrics.ts';
 import { networkMethods } from './network.ts';
 import { processMethods } from './processes.ts';
 import { type SandboxMethodOptions, sandboxMethods } from './sandboxes.ts';
@@ -29,7 +29,7 @@ export function agentServiceMethods(options: AgentServiceOptions): Method[] {
     ...volumeMethods(guest, sandbox),
     ...guestMethods(guest),
     ...fileMethods(guest.files),
+    ...metricsMethods(guest.metrics),
     ...disabledMethods(),
-    ...laterMethods(),
   ];
 }

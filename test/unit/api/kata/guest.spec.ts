@@ -10,6 +10,7 @@ import { SharedMounts } from '../../../../agent/container/storage/shared-mounts.
 import { VolumeStatsReader } from '../../../../agent/container/storage/volume-stats.ts';
 import { hasCode } from '../../../../agent/errors.ts';
 import { FileCopier } from '../../../../agent/guest/files/file-copier.ts';
+import { GuestMetrics } from '../../../../agent/guest/metrics/metrics.ts';
 import type { GuestHost } from '../../../../agent/sandbox/guest-host.ts';
 import { native } from '../../../../native/index.ts';
 import { recordingDoor } from '../../container/storage/recording-door.ts';
@@ -40,6 +41,7 @@ describe("Kata's calls on the guest", () => {
     sharedMounts: new SharedMounts({ mounts: async () => [] }),
     files: new FileCopier({ root: '/no/such', door: native() }),
     volumes: new VolumeStatsReader(),
+    metrics: new GuestMetrics(),
     hotplugTimeoutMs: 10,
     sysDir,
     devDir: '/dev',
