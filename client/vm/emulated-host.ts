@@ -17,6 +17,13 @@ const STOP_MS = 2_000;
 /** What is kept of the output to return; everything goes to `onOutput` and to the file. */
 const KEPT_OUTPUT = 4 << 20;
 const SHOWN_LINES = 40;
+/**
+ * One of three long runs hung: tasks of the host were blocked for minutes while one of its two processors did nothing.
+ * Why is not known. A periodic tick is a precaution for the case that a wake-up was lost; it has not been shown to help.
+ */
+const HOST_CMDLINE = 'console=ttyS0 quiet panic=-1 nohz=off highres=off';
+/** What the kernel says of tasks or processors that make no progress. */
+const HUNG = /blocked for more than \d+ seconds|soft lockup|detected (expedited )?stalls/;
 
 export interface EmulatedHostOptions {
   /** For the boot of the host and the command together. Default 600 000. */
@@ -50,7 +57,7 @@ export interface EmulatedRun {
 /**
  * Boots an emulated host, runs the command in it and powers it off.
  * @throws AgentError failed_precondition when QEMU or the host's kernel is missing, deadline_exceeded when time is up,
- * unavailable when the host ended before its command; the last two carry the end of the console and of the output.
+ * unavailable when the host hung or ended before its command; the last two carry the end of the console and of the output.
  */
 export async function runInEmulatedHost(command: readonly string[], options: EmulatedHostOptions = {}): Promise<EmulatedRun> {
   if (command.length === 0) throw new AgentError('invalid_argument', 'command: empty', { fields: { field: 'command' } });
@@ -65,10 +72,15 @@ export async function runInEmulatedHost(command: readonly string[], options: Emu
   const work = resolve(options.workDir ?? scratch!);
   try {
     await prepare(work, command, options);
+    let hung = false;
     const child = await startChild('the emulated host', [qemu, ...hostArguments(work, options)], 'pipe');
-    const console = followConsole(child.stdout!, options.consoleLog, {});
+    const console = followConsole(child.stdout!, options.consoleLog, {
+      onLine: (line) => {
+        hung ||= HUNG.test(line);
+      },
+    });
     try {
-      return await attend(child, console, work, options);
+      return await attend(child, console, work, options, () => hung);
     } finally {
       await child.stop(STOP_MS);
       await console.done;
@@ -87,14 +99,7 @@ function hostArguments(work: string, options: EmulatedHostOptions): string[] {
     ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-machine', 'q35', '-smp', String(cpus), '-m', `${memory}M`],
     ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-name', 'berth-host'],
     ...['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console'],
-    ...[
-      '-kernel',
-      join(folder, 'host-vmlinuz'),
-      '-initrd',
-      join(folder, 'host-initramfs.cpio.gz'),
-      '-append',
-      'console=ttyS0 quiet panic=-1',
-    ],
+    ...['-kernel', join(folder, 'host-vmlinuz'), '-initrd', join(folder, 'host-initramfs.cpio.gz'), '-append', HOST_CMDLINE],
     ...['-virtfs', `${share('/', 'hostroot')},readonly=on`, '-virtfs', share(work, 'work')],
   ];
 }
@@ -137,7 +142,13 @@ function quote(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-async function attend(child: Child, console: Console, work: string, options: EmulatedHostOptions): Promise<EmulatedRun> {
+async function attend(
+  child: Child,
+  console: Console,
+  work: string,
+  options: EmulatedHostOptions,
+  hung: () => boolean,
+): Promise<EmulatedRun> {
   const { timeoutMs = 600_000, onOutput } = options;
   const deadline = performance.now() + timeoutMs;
   const kept: Buffer[] = [];
@@ -155,22 +166,24 @@ async function attend(child: Child, console: Console, work: string, options: Emu
       while (keptBytes > KEPT_OUTPUT && kept.length > 1) keptBytes -= kept.shift()!.length;
     }
   };
-  while (child.running && performance.now() < deadline) {
+  while (child.running && performance.now() < deadline && !hung()) {
     await Promise.race([child.ended, sleep(POLL_MS)]);
     await drain();
   }
-  const late = child.running;
+  const failure = hung()
+    ? ({ code: 'unavailable', what: 'the emulated host has hung' } as const)
+    : child.running
+      ? ({ code: 'deadline_exceeded', what: `the emulated host was not done after ${timeoutMs} ms` } as const)
+      : undefined;
   await child.stop(STOP_MS);
   await console.done;
   await drain();
   const output = Buffer.concat(kept).toString();
-  const code = late ? undefined : await readStatus(join(work, 'status'));
+  const code = failure === undefined ? await readStatus(join(work, 'status')) : undefined;
   if (code !== undefined) return { code, output };
-  const what = late
-    ? `the emulated host was not done after ${timeoutMs} ms`
-    : `the emulated host ended before its command: ${child.stderr().trim()}`;
+  const what = failure?.what ?? `the emulated host ended before its command: ${child.stderr().trim()}`;
   const ends = [`its console ends:`, ...console.tail(SHOWN_LINES), 'its output ends:', output.slice(-4096)].join('\n');
-  throw new AgentError(late ? 'deadline_exceeded' : 'unavailable', `${what}; ${ends}`);
+  throw new AgentError(failure?.code ?? 'unavailable', `${what}; ${ends}`);
 }
 
 async function readStatus(path: string): Promise<number | undefined> {
