@@ -11,49 +11,98 @@ import { kataMethod } from './method.ts';
 import { toStorages } from './storages.ts';
 
 const { Empty } = google.protobuf;
+const rules = { systemError: 'internal' } as const;
 
 export function guestMethods(host: GuestHost): Method[] {
   return [
     // nbCpus is a total, whatever its name says, and `wait` has no meaning (kata-agent.md §3.12).
-    kataMethod('OnlineCPUMem', grpc.OnlineCPUMemRequest, Empty, async ({ nbCpus, cpuOnly }, { signal }) => {
-      if (nbCpus > 0) await onlineCpus(nbCpus, { sysDir: host.sysDir, signal });
-      if (!cpuOnly) await onlineMemory(host);
-      return {};
-    }),
+    kataMethod(
+      'OnlineCPUMem',
+      grpc.OnlineCPUMemRequest,
+      Empty,
+      async ({ nbCpus, cpuOnly }, { signal }) => {
+        if (nbCpus > 0) await onlineCpus(nbCpus, { sysDir: host.sysDir, signal });
+        if (!cpuOnly) await onlineMemory(host);
+        return {};
+      },
+      rules,
+    ),
 
-    kataMethod('MemHotplugByProbe', grpc.MemHotplugByProbeRequest, Empty, async ({ memHotplugProbeAddr }) => {
-      await probeMemory(memHotplugProbeAddr, host);
-      return {};
-    }),
+    kataMethod(
+      'MemHotplugByProbe',
+      grpc.MemHotplugByProbeRequest,
+      Empty,
+      async ({ memHotplugProbeAddr }) => {
+        await probeMemory(memHotplugProbeAddr, host);
+        return {};
+      },
+      rules,
+    ),
 
-    kataMethod('SetGuestDateTime', grpc.SetGuestDateTimeRequest, Empty, ({ Sec, Usec }) => {
-      setClock(Sec, Usec, host.door);
-      return {};
-    }),
+    kataMethod(
+      'SetGuestDateTime',
+      grpc.SetGuestDateTimeRequest,
+      Empty,
+      ({ Sec, Usec }) => {
+        setClock(Sec, Usec, host.door);
+        return {};
+      },
+      rules,
+    ),
 
-    kataMethod('ReseedRandomDev', grpc.ReseedRandomDevRequest, Empty, async ({ data }) => {
-      await addEntropy(data, host.door);
-      return {};
-    }),
+    kataMethod(
+      'ReseedRandomDev',
+      grpc.ReseedRandomDevRequest,
+      Empty,
+      async ({ data }) => {
+        await addEntropy(data, host.door);
+        return {};
+      },
+      rules,
+    ),
 
-    kataMethod('AddSwap', grpc.AddSwapRequest, Empty, async ({ PCIPath }) => {
-      await addSwapDisk(PCIPath, host, host.door);
-      return {};
-    }),
+    kataMethod(
+      'AddSwap',
+      grpc.AddSwapRequest,
+      Empty,
+      async ({ PCIPath }) => {
+        await addSwapDisk(PCIPath, host, host.door);
+        return {};
+      },
+      rules,
+    ),
 
-    kataMethod('AddSwapPath', grpc.AddSwapPathRequest, Empty, async ({ path }) => {
-      await addSwapPath(path, host.door);
-      return {};
-    }),
+    kataMethod(
+      'AddSwapPath',
+      grpc.AddSwapPathRequest,
+      Empty,
+      async ({ path }) => {
+        await addSwapPath(path, host.door);
+        return {};
+      },
+      rules,
+    ),
 
-    kataMethod('RemoveStaleVirtiofsShareMounts', grpc.RemoveStaleVirtiofsShareMountsRequest, Empty, async () => {
-      await host.sharedMounts.refresh();
-      return {};
-    }),
+    kataMethod(
+      'RemoveStaleVirtiofsShareMounts',
+      grpc.RemoveStaleVirtiofsShareMountsRequest,
+      Empty,
+      async () => {
+        await host.sharedMounts.refresh();
+        return {};
+      },
+      rules,
+    ),
 
-    kataMethod('UpdateEphemeralMounts', grpc.UpdateEphemeralMountsRequest, Empty, async ({ storages }) => {
-      await remountEphemeral(toStorages(storages), host.door);
-      return {};
-    }),
+    kataMethod(
+      'UpdateEphemeralMounts',
+      grpc.UpdateEphemeralMountsRequest,
+      Empty,
+      async ({ storages }) => {
+        await remountEphemeral(toStorages(storages), host.door);
+        return {};
+      },
+      rules,
+    ),
   ];
 }

@@ -1,6 +1,6 @@
 // How Kata's view differs from the core: its service name, and which code and text its clients expect for a failure
 // (kata-agent.md §3.0, §4.7). The only place that turns core errors into Kata's.
-import { AgentError, type Code, isAgentError } from '../../errors.ts';
+import { AgentError, type Code, errnoOf, isAgentError } from '../../errors.ts';
 import type { CallContext, Decoder, Encoder, UnaryMethod } from '../../rpc/service.ts';
 
 export const AGENT_SERVICE = 'grpc.AgentService';
@@ -14,6 +14,8 @@ export interface KataRules {
   unknownContainer?: UnknownContainer;
   /** not_found unless told: runtime-rs takes that code as "already terminated". */
   unknownProcess?: Code;
+  /** The kernel's refusals are all INTERNAL, whatever their errno: a permission that it denies is not a policy's. */
+  systemError?: 'internal';
 }
 
 /** Codes that Kata's clients know as they are; every other failure is INTERNAL there. */
@@ -61,6 +63,9 @@ export function asKataError(error: unknown, rules: KataRules): unknown {
   }
   if (error.fields['field'] === 'container_id' && rules.badContainerId !== undefined) {
     return renamed(error, rules.badContainerId, error.message);
+  }
+  if (rules.systemError !== undefined && errnoOf(error.cause) !== undefined) {
+    return renamed(error, rules.systemError, error.message);
   }
   // NOT_FOUND tells runtime-rs that a process has ended, so nothing else may say it: a missing file, a root.
   if (error.code === 'not_found') return renamed(error, 'internal', error.message);

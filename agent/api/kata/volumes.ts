@@ -10,23 +10,36 @@ import type { Sandbox } from '../../sandbox/sandbox.ts';
 import { kataMethod } from './method.ts';
 
 const { Empty } = google.protobuf;
+const rules = { systemError: 'internal' } as const;
 const { Unit } = grpc.VolumeUsage;
 const TERMINATION_LOG = 'termination_log';
 
 export function volumeMethods(host: GuestHost, sandbox: Pick<Sandbox, 'container'>): Method[] {
   return [
-    kataMethod('GetVolumeStats', grpc.VolumeStatsRequest, grpc.VolumeStatsResponse, async ({ volumeGuestPath }) => {
-      const { bytes, inodes } = await host.volumes.read(volumeGuestPath);
-      return {
-        usage: [toUsage(Unit.BYTES, bytes), toUsage(Unit.INODES, inodes)],
-        volumeCondition: { abnormal: false, message: 'OK' },
-      };
-    }),
+    kataMethod(
+      'GetVolumeStats',
+      grpc.VolumeStatsRequest,
+      grpc.VolumeStatsResponse,
+      async ({ volumeGuestPath }) => {
+        const { bytes, inodes } = await host.volumes.read(volumeGuestPath);
+        return {
+          usage: [toUsage(Unit.BYTES, bytes), toUsage(Unit.INODES, inodes)],
+          volumeCondition: { abnormal: false, message: 'OK' },
+        };
+      },
+      rules,
+    ),
 
-    kataMethod('ResizeVolume', grpc.ResizeVolumeRequest, Empty, async ({ volumeGuestPath, size }) => {
-      await resizeVolume(volumeGuestPath, size, host);
-      return {};
-    }),
+    kataMethod(
+      'ResizeVolume',
+      grpc.ResizeVolumeRequest,
+      Empty,
+      async ({ volumeGuestPath, size }) => {
+        await resizeVolume(volumeGuestPath, size, host);
+        return {};
+      },
+      rules,
+    ),
 
     kataMethod(
       'GetDiagnosticData',
@@ -41,6 +54,7 @@ export function volumeMethods(host: GuestHost, sandbox: Pick<Sandbox, 'container
         }
         return { data: await readTerminationLog(sandbox.container(containerId).spec) };
       },
+      rules,
     ),
   ];
 }

@@ -91,6 +91,20 @@ describe("Kata's calls on the guest", () => {
     });
   }
 
+  it("answer the kernel's refusals with internal, a missing permission too", async () => {
+    const refusing = host();
+    const refuse = async () => {
+      throw Object.assign(new Error('EPERM: Operation not permitted'), { code: 'EPERM' });
+    };
+    const door = { ...refusing.door, swapOn: refuse, addEntropy: refuse, setTimeOfDay: () => assert.fail('set') };
+    const methods = guestMethods({ ...refusing, door });
+    const request = grpc.AddSwapPathRequest.encode({ path: '/dev/x' }).finish();
+    await assert.rejects(callMethod(methods, 'AddSwapPath', request), (error) => hasCode(error, 'internal'));
+    await assert.rejects(callMethod(methods, 'ReseedRandomDev', Uint8Array.of(0x12, 1, 5)), (error) =>
+      hasCode(error, 'internal'),
+    );
+  });
+
   for (const [name, code, text] of [
     ['MemAgentMemcgSet', 'internal', 'mem-agent is disabled'],
     ['MemAgentCompactSet', 'internal', 'mem-agent is disabled'],
