@@ -58,7 +58,7 @@ async function build(
   undo.defer(() => removeTree(host.door, bundle.directory));
   const storages = await host.storages.add(wanted, { containerId: id });
   undo.defer(() => host.storages.release(storages));
-  await mountRootfs(host.door, bundle, asked.root.path);
+  const unmountRootfs = await mountRootfs(host.door, bundle, asked.root.path);
   await checkMountSources(spec.mounts, host.bundleDir, sandbox.privatePaths);
   await writeBundleFile(bundle, 'config.json', stringifySpec(spec));
 
@@ -69,6 +69,7 @@ async function build(
     host.crun.create(id, bundle.directory, stdio),
   );
   undo.defer(() => init.close());
+  await unmountRootfs();
   const oom = await watchOom(cgroup.directory, (kills) => {
     for (let kill = 0; kill < kills; kill++) sandbox.onOom(id);
   });
