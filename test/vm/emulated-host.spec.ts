@@ -4,11 +4,12 @@ import assert from 'node:assert/strict';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCode } from '../../agent/errors.ts';
-import { runInEmulatedHost } from '../../client/vm/emulated-host.ts';
+import { type EmulatedHostOptions, type EmulatedRun, runInEmulatedHost } from '../../client/vm/emulated-host.ts';
 import { processesOf } from '../support/processes.ts';
 
-/** Seen: 600 s on two cores that seven other jobs shared. */
-const HOST_TIMEOUT_MS = 1_200_000;
+const LONG = process.env['BERTH_TEST_LONG'];
+/** Generous: other jobs on the machine's cores stretch everything. The full count took 417 and 549 s on busy ones. */
+const HOST_TIMEOUT_MS = LONG ? 1_200_000 : 600_000;
 /** A host with nothing to do, up and down again. */
 const BOOT_MS = 180_000;
 const ROOT = join(import.meta.dirname, '../..');
@@ -43,12 +44,12 @@ describe('an emulated host', () => {
   });
 
   it('runs the main job and the tests of several clients on guests under KVM and vhost-vsock', async function () {
-    this.timeout(HOST_TIMEOUT_MS + BOOT_MS);
+    this.timeout(2 * HOST_TIMEOUT_MS + BOOT_MS);
     const mocha = `${NODE} node_modules/mocha/bin/mocha.js --timeout ${HOST_TIMEOUT_MS} --spec test/vm/several-clients.spec.ts`;
-    const { code, output } = await runInEmulatedHost(['sh', '-ec', `${NODE} client/demo.ts; ${mocha}`], {
+    const { code, output } = await runUnlessHung(['sh', '-ec', `${NODE} client/demo.ts; ${mocha}`], {
       cwd: ROOT,
       workDir: join(LOGS, 'emulated'),
-      env: { BERTH_TEST_LOGS: '/run/work/logs' },
+      env: { BERTH_TEST_LOGS: '/run/work/logs', ...(LONG ? { BERTH_TEST_LONG: LONG } : {}) },
       consoleLog: join(LOGS, 'emulated-host.console.log'),
       timeoutMs: HOST_TIMEOUT_MS,
       onOutput: (bytes) => process.stdout.write(bytes),
@@ -58,3 +59,14 @@ describe('an emulated host', () => {
     assert.match(output, /\n {2}2 passing/);
   });
 });
+
+/** The emulator itself has been seen to hang under load, which says nothing about what runs in it: one more try, and it is told. */
+async function runUnlessHung(command: string[], options: EmulatedHostOptions): Promise<EmulatedRun> {
+  try {
+    return await runInEmulatedHost(command, options);
+  } catch (error) {
+    if (!hasCode(error, 'unavailable') || !error.message.includes('has hung')) throw error;
+    console.warn(`${error.message}\n--- a second emulated host is tried`);
+    return await runInEmulatedHost(command, options);
+  }
+}
