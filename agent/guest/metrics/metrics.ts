@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { open, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fromErrno, isErrno } from '../../errors.ts';
-import { parseMountInfo } from '../mount-table.ts';
+import { type MountEntry, parseMountInfo } from '../mount-table.ts';
 import { type Family, renderFamilies, type Sample } from './exposition.ts';
 import {
   byItem,
@@ -24,8 +24,9 @@ const MAX_FILE_SYSTEMS = 128;
 /** man 3 sysconf: _SC_CLK_TCK and _SC_PAGESIZE of every machine that Berth runs on. */
 const TICKS_PER_SECOND = 100;
 const PAGE_BYTES = 4096n;
-/** Their figures come from memory; those of a file system that somebody else serves may never come. */
+/** Their figures come from memory or from a disk; those of a file system that somebody else serves may never come. */
 const LOCAL_FILE_SYSTEMS = new Set(['ext2', 'ext3', 'ext4', 'xfs', 'btrfs', 'erofs', 'tmpfs', 'overlay', 'squashfs']);
+const SERVED_FILE_SYSTEMS = /^(virtiofs|9p|fuse|nfs|cifs|smb|ceph)/;
 
 export class GuestMetrics {
   readonly #procDir: string;
@@ -85,7 +86,7 @@ export class GuestMetrics {
   }
 
   async #fileSystems(): Promise<Family[]> {
-    const mounts = parseMountInfo(await this.#text('self/mountinfo')).filter(({ fstype }) => LOCAL_FILE_SYSTEMS.has(fstype));
+    const mounts = localMounts(parseMountInfo(await this.#text('self/mountinfo')));
     const bytes: Sample[] = [];
     const inodes: Sample[] = [];
     for (const { target, source } of mounts.slice(0, MAX_FILE_SYSTEMS)) {
@@ -122,6 +123,14 @@ export class GuestMetrics {
     }
     return buffer.toString('utf8', 0, length === buffer.length ? buffer.lastIndexOf('\n') : length);
   }
+}
+
+/** Without those below a file system that somebody else serves: the way to them may hang. */
+function localMounts(mounts: readonly MountEntry[]): MountEntry[] {
+  const served = mounts.filter(({ fstype }) => SERVED_FILE_SYSTEMS.test(fstype)).map(({ target }) => `${target}/`);
+  return mounts.filter(
+    ({ fstype, target }) => LOCAL_FILE_SYSTEMS.has(fstype) && !served.some((directory) => target.startsWith(directory)),
+  );
 }
 
 function gauge(name: string, help: string, samples: readonly Sample[]): Family {

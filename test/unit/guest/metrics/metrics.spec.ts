@@ -119,6 +119,24 @@ describe("the guest's metrics", () => {
     }
   });
 
+  it('leave out file systems that somebody else serves, and what lies below one', async () => {
+    const procDir = await mkdtemp(join(tmpdir(), 'berth-proc-'));
+    await mkdir(join(procDir, 'self'));
+    const mounts = [
+      ['/', 'ext4'],
+      ['/proc', 'virtiofs'],
+      ['/proc/self', 'tmpfs'],
+      ['/sys', 'sysfs'],
+      ['/no/longer/there', 'tmpfs'],
+    ];
+    const lines = mounts.map(([target, fstype], at) => `${at + 2} 1 0:${at} / ${target} rw - ${fstype} source rw\n`);
+    await writeFile(join(procDir, 'self/mountinfo'), lines.join(''));
+    const text = await new GuestMetrics(procDir).read();
+    await rm(procDir, { recursive: true });
+    const shown = new Set([...text.matchAll(/^kata_guest_filesystem_bytes\{mount="([^"]*)"/gm)].map(([, mount]) => mount));
+    assert.deepEqual([...shown], ['/']);
+  });
+
   it('leave out files that are not there, and the end of one that is too long', async () => {
     const procDir = await mkdtemp(join(tmpdir(), 'berth-proc-'));
     await mkdir(join(procDir, 'self'));
