@@ -37,7 +37,8 @@ void Discard(const Outcome& outcome) {
 
 void* RunCall(void* data) {
   const std::unique_ptr<std::shared_ptr<Call>> call(static_cast<std::shared_ptr<Call>*>(data));
-  Outcome outcome = (*call)->work();
+  // What the work holds goes before its outcome is told: fds among it.
+  Outcome outcome = std::exchange((*call)->work, nullptr)();
   running--;
   const std::lock_guard<std::mutex> guard((*call)->lock);
   if ((*call)->told == nullptr) {
