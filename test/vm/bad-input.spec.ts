@@ -91,6 +91,13 @@ const CALLS: BadCall[] = [
   },
   {
     rpc: 'CreateContainer',
+    title: 'a device, which is not served yet',
+    call: create({ containerId: 'bad', OCI: spec(), devices: [{ type: 'blk', vmPath: '/dev/vdz', containerPath: '/dev/x' }] }),
+    code: 'unimplemented',
+    text: /devices/,
+  },
+  {
+    rpc: 'CreateContainer',
     title: 'an id that exists',
     call: (client, { id }) => client.kata.createContainer({ containerId: id, OCI: spec() } as never),
     code: 'internal',

@@ -19,6 +19,8 @@ export function containerMethods(sandbox: Sandbox): Method[] {
       Empty,
       async (request) => {
         checkPresent(request.OCI);
+        refuseUnserved('devices', request.devices);
+        refuseUnserved('shared_mounts', request.sharedMounts);
         await sandbox.createContainer({
           id: request.containerId,
           spec: toRuntimeSpec(request.OCI),
@@ -93,6 +95,12 @@ function checkPresent(spec: grpc.Spec.$Properties | null | undefined): void {
   const missing = !spec ? 'OCI' : !spec.Process ? 'OCI.Process' : !spec.Root ? 'OCI.Root' : undefined;
   if (missing === undefined) return;
   throw new AgentError('internal', `EINVAL: Invalid argument: ${missing} is missing`, { fields: { field: missing } });
+}
+
+/** Never silence: a container that starts without what it was promised fails later, and nobody knows why. */
+function refuseUnserved(field: string, wanted: readonly unknown[]): void {
+  if (wanted.length === 0) return;
+  throw new AgentError('unimplemented', `${field}: not served by this agent yet`, { fields: { field } });
 }
 
 /** The removal goes on after the time; only its caller stops waiting (kata-agent.md §3.5). */
