@@ -43,7 +43,7 @@ export function sharedGuest(): Promise<TestGuest> {
 export async function bootTestGuest(options: BootOptions = {}): Promise<TestGuest> {
   await mkdir(LOGS, { recursive: true });
   const guest = await bootGuest({
-    cpus: 2,
+    cpus: Number(process.env['BERTH_TEST_CPUS'] ?? 2),
     disks: ['busybox', 'debian'].map((name) => ({ path: join(IMAGES, `${name}.erofs`), readonly: true, serial: name })),
     consoleLog: join(LOGS, `${process.pid}-${boots++}.console.log`),
     timeoutMs: BOOT_TIMEOUT_MS,
