@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Pinned, startPinned } from './pinned.ts';
 
-/** What the image has as /usr/lib/berth. */
+/** What the image build puts into the image: node, and agent/ with the bundle, the addon and init. */
 const GUEST_FILES = join(import.meta.dirname, '../../../build/guest');
 /** As berth-init gives them in the guest (native/init/supervise.c). */
 export const NODE_FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=64', '--v8-pool-size=1'];
@@ -31,7 +31,7 @@ export async function openWorkshop(cpu: number, files = GUEST_FILES): Promise<Wo
     BERTH_STATE_DIR: join(directory, 'state'),
     BERTH_BUNDLE_DIR: join(directory, 'bundles'),
   };
-  await promisify(execFile)(join(files, 'node'), [join(files, 'main.js'), '--warm-up'], { env });
+  await promisify(execFile)(join(files, 'node'), [join(files, 'agent/main.js'), '--warm-up'], { env });
   return { directory, cpu, files, env, [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }) };
 }
 
@@ -45,7 +45,7 @@ export interface NativeAgent extends AsyncDisposable {
 export async function startAgent(workshop: Workshop): Promise<NativeAgent> {
   const socket = join(workshop.directory, 'agent.sock');
   await rm(socket, { force: true });
-  const init = await startSupervised(workshop, [join(workshop.files, 'main.js')], '"agent listening"');
+  const init = await startSupervised(workshop, [join(workshop.files, 'agent/main.js')], '"agent listening"');
   const startMs = performance.now() - init.startedAt;
   const children = await readFile(`/proc/${init.pid}/task/${init.pid}/children`, 'utf8');
   return {
@@ -66,7 +66,7 @@ export async function nodeFloorMs(workshop: Workshop): Promise<number> {
 async function startSupervised({ cpu, env, files }: Workshop, args: readonly string[], text: string): Promise<Pinned> {
   const init = startPinned(
     cpu,
-    [join(files, 'berth-init'), '--no-restart', '--', join(files, 'node'), ...NODE_FLAGS, ...args],
+    [join(files, 'agent/berth-init'), '--no-restart', '--', join(files, 'node'), ...NODE_FLAGS, ...args],
     env,
   );
   await init.line((line) => line.includes(text));
