@@ -2,8 +2,9 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MNT_DETACH, MS, type Native, UMOUNT_NOFOLLOW } from '../../native/index.ts';
+import { MS, type Native } from '../../native/index.ts';
 import { AgentError, fromErrno, isErrno } from '../errors.ts';
+import { detachMount } from '../guest/detach-mount.ts';
 import { mountsBelow, readMounts } from '../guest/mount-table.ts';
 
 const BUSY_TIMEOUT_MS = 10_000;
@@ -37,7 +38,7 @@ export async function mountRootfs(door: MountDoor, bundle: Bundle, root: string)
   } catch (error) {
     throw fromErrno(error, `bind the root file system ${root}`, { field: 'OCI.Root.Path' });
   }
-  return () => unmount(door, bundle.rootfs);
+  return () => detachMount(door, bundle.rootfs);
 }
 
 /** Writes a file of the bundle whole, readable by the agent alone. */
@@ -52,7 +53,7 @@ export async function writeBundleFile(bundle: Bundle, name: string, text: string
  * file system and empty it.
  */
 export async function removeTree(door: MountDoor, directory: string): Promise<void> {
-  for (const target of mountsBelow(await readMounts(), directory)) await unmount(door, target);
+  for (const target of mountsBelow(await readMounts(), directory)) await detachMount(door, target);
   const [left] = mountsBelow(await readMounts(), directory);
   if (left !== undefined) throw new AgentError('internal', `${left} is still mounted: ${directory} is not removed`);
   await removeWhenFree(directory);
@@ -66,13 +67,5 @@ async function removeWhenFree(directory: string): Promise<void> {
     } catch (error) {
       if (!isErrno(error, 'EBUSY') || Date.now() > deadline) throw fromErrno(error, `remove ${directory}`);
     }
-  }
-}
-
-async function unmount(door: MountDoor, target: string): Promise<void> {
-  try {
-    await door.umount(target, MNT_DETACH | UMOUNT_NOFOLLOW);
-  } catch (error) {
-    if (!isErrno(error, 'EINVAL', 'ENOENT')) throw fromErrno(error, `unmount ${target}`);
   }
 }

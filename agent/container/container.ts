@@ -7,6 +7,7 @@ import { handlesSignal } from '../process/signal-handling.ts';
 import { type Bundle, removeTree, writeBundleFile } from './bundle.ts';
 import type { Cgroup, ContainerStats } from './cgroup.ts';
 import type { ContainerHost } from './container-host.ts';
+import { withinMs } from './deadline.ts';
 import { launch } from './launch.ts';
 import type { OomWatch } from './oom.ts';
 import { removeScratchFile } from './scratch-file.ts';
@@ -170,7 +171,7 @@ export class Container {
   /** Kills what runs and removes every trace: crun's state, cgroup, mounts, storages, bundle, streams. May be repeated after a failure. */
   async destroy(): Promise<void> {
     await this.killAll();
-    await this.#initGone();
+    await withinMs(KILL_TIMEOUT_MS, `wait for container ${this.id} to die of SIGKILL`, this.init.exited);
     await this.#parts.oom.check();
     this.#parts.oom.close();
     await this.#host.crun.delete(this.id);
@@ -180,16 +181,6 @@ export class Container {
     await this.#host.storages.release(this.#parts.storages);
     await removeTree(this.#host.door, this.#parts.bundle.directory);
     this.#log.info('container removed', { container: this.id });
-  }
-
-  async #initGone(): Promise<void> {
-    const { promise: timeout, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(
-      () =>
-        reject(new AgentError('deadline_exceeded', `container ${this.id} did not die within ${KILL_TIMEOUT_MS} ms of SIGKILL`)),
-      KILL_TIMEOUT_MS,
-    );
-    await Promise.race([this.init.exited, timeout]).finally(() => clearTimeout(timer));
   }
 
   readonly #onDropped = (field: string, reason: string) =>

@@ -2,8 +2,9 @@
 // ours is mounted over it.
 import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { MNT_DETACH, MS, type Native, native, UMOUNT_NOFOLLOW } from '../../native/index.ts';
+import { MS, type Native, native } from '../../native/index.ts';
 import { AgentError, fromErrno, isErrno } from '../errors.ts';
+import { detachMount } from './detach-mount.ts';
 
 export interface DnsPlaces {
   /** The file that is written. */
@@ -24,7 +25,7 @@ export async function setupDns(
   door: Pick<Native, 'mount' | 'umount'> = native(),
 ): Promise<void> {
   const { written, resolver } = places;
-  await unmountEarlier(resolver, door);
+  await detachMount(door, resolver);
   if (lines.length === 0 || !(await isFile(resolver))) return;
   await mkdir(dirname(written), { recursive: true });
   await writeFile(written, `${lines.map((line) => line.trim()).join('\n')}\n`);
@@ -32,15 +33,6 @@ export async function setupDns(
     await door.mount(written, resolver, '', MS.BIND, '');
   } catch (error) {
     throw fromErrno(error, `mount ${written} on ${resolver}`);
-  }
-}
-
-async function unmountEarlier(resolver: string, door: Pick<Native, 'umount'>): Promise<void> {
-  try {
-    await door.umount(resolver, MNT_DETACH | UMOUNT_NOFOLLOW);
-  } catch (error) {
-    // EINVAL: it is no mount point.
-    if (!isErrno(error, 'EINVAL', 'ENOENT')) throw fromErrno(error, `unmount ${resolver}`);
   }
 }
 

@@ -1,8 +1,9 @@
 // The namespaces that the containers of a sandbox share: ipc and uts, kept alive by a mount each, whatever containers come and go.
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { MNT_DETACH, type Native, native, UMOUNT_NOFOLLOW } from '../../native/index.ts';
-import { AgentError, fromErrno, isErrno } from '../errors.ts';
+import { type Native, native } from '../../native/index.ts';
+import { AgentError, fromErrno } from '../errors.ts';
+import { detachMount } from './detach-mount.ts';
 
 export interface SandboxNamespaces {
   readonly ipcPath: string;
@@ -29,23 +30,14 @@ export async function pinSandboxNamespaces(
   }
   const paths = { ipcPath: join(directory, 'ipc'), utsPath: join(directory, 'uts') };
   await mkdir(directory, { recursive: true, mode: 0o755 });
-  await unpin(paths.ipcPath, door);
-  await unpin(paths.utsPath, door);
+  await detachMount(door, paths.ipcPath);
+  await detachMount(door, paths.utsPath);
   try {
     await door.pinNamespace('ipc', paths.ipcPath);
     await door.pinNamespace('uts', paths.utsPath, hostname === '' ? undefined : hostname);
   } catch (error) {
-    await unpin(paths.ipcPath, door);
+    await detachMount(door, paths.ipcPath);
     throw fromErrno(error, `pin the sandbox's namespaces in ${directory}`);
   }
   return paths;
-}
-
-/** Its containers, if any, keep the namespace itself. */
-async function unpin(path: string, door: Pick<Native, 'umount'>): Promise<void> {
-  try {
-    await door.umount(path, MNT_DETACH | UMOUNT_NOFOLLOW);
-  } catch (error) {
-    if (!isErrno(error, 'EINVAL', 'ENOENT')) throw fromErrno(error, `unmount ${path}`);
-  }
 }

@@ -1,8 +1,8 @@
 // Network links that the host plugs in, found by where they sit on the PCI bus.
-import { readdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AgentError, isErrno } from '../../errors.ts';
-import { findPciDevice, type PciPath, parsePciPath } from '../storage/pci-path.ts';
+import { AgentError } from '../../errors.ts';
+import { findPciDevice, listDirectory, type PciPath, parsePciPath } from '../storage/pci-path.ts';
 import { waitForDevice } from '../storage/wait-for-device.ts';
 
 export interface NetDeviceHost {
@@ -43,19 +43,10 @@ function parseDevicePath(text: string): PciPath {
 
 /** A virtio NIC's link hangs below its virtio device, any other's below the PCI device itself. */
 async function findNetDevice(device: string): Promise<string | undefined> {
-  for (const entry of await list(device)) {
+  for (const entry of await listDirectory(device)) {
     const name = entry === 'net' ? '' : /^virtio\d+$/.test(entry) ? `${entry}/` : undefined;
-    const found = name === undefined ? undefined : (await list(join(device, name, 'net')))[0];
+    const found = name === undefined ? undefined : (await listDirectory(join(device, name, 'net')))[0];
     if (found !== undefined) return found;
   }
   return undefined;
-}
-
-async function list(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return [];
-    throw error;
-  }
 }

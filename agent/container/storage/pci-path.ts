@@ -35,12 +35,12 @@ export async function findPciDevice({ rootBus, slots }: PciPath, sysDir: string)
   for (const [depth, slot] of slots.entries()) {
     if (depth > 0) {
       // A bridge's one secondary bus.
-      const behind = (await list(join(directory, 'pci_bus')))[0];
+      const behind = (await listDirectory(join(directory, 'pci_bus')))[0];
       if (behind === undefined) return undefined;
       bus = behind;
     }
     const name = `${bus}:${slot}`;
-    if (!(await list(directory)).includes(name)) return undefined;
+    if (!(await listDirectory(directory)).includes(name)) return undefined;
     directory = join(directory, name);
   }
   return directory;
@@ -48,13 +48,14 @@ export async function findPciDevice({ rootBus, slots }: PciPath, sysDir: string)
 
 /** Name of the block device (`vda`) of a PCI device that is one. */
 export async function findBlockDevice(pciDevice: string): Promise<string | undefined> {
-  for (const entry of await list(pciDevice)) {
-    if (/^virtio\d+$/.test(entry)) return (await list(join(pciDevice, entry, 'block')))[0];
+  for (const entry of await listDirectory(pciDevice)) {
+    if (/^virtio\d+$/.test(entry)) return (await listDirectory(join(pciDevice, entry, 'block')))[0];
   }
   return undefined;
 }
 
-async function list(directory: string): Promise<string[]> {
+/** Names in a directory of sysfs; none where it is not there (yet). */
+export async function listDirectory(directory: string): Promise<string[]> {
   try {
     return await readdir(directory);
   } catch (error) {
