@@ -7,6 +7,7 @@ export type Code =
   | 'not_found'
   | 'already_exists'
   | 'failed_precondition'
+  | 'out_of_range'
   | 'permission_denied'
   | 'deadline_exceeded'
   | 'cancelled'

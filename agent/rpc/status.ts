@@ -14,6 +14,7 @@ const NUMBERS: Readonly<Record<Code, number>> = {
   permission_denied: 7,
   resource_exhausted: 8,
   failed_precondition: 9,
+  out_of_range: 11,
   unimplemented: 12,
   internal: 13,
   unavailable: 14,
@@ -23,7 +24,6 @@ const NUMBERS: Readonly<Record<Code, number>> = {
 const FOREIGN: Readonly<Record<number, Code>> = {
   2: 'internal', // UNKNOWN
   10: 'failed_precondition', // ABORTED
-  11: 'invalid_argument', // OUT_OF_RANGE
   15: 'internal', // DATA_LOSS
   16: 'permission_denied', // UNAUTHENTICATED
 };

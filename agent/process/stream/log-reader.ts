@@ -1,0 +1,43 @@
+// What a reader of a process's output gets, and how it asks for it: a cursor over the log (design.md §3, "Streams").
+
+/** The next thing on a stream, in order of offset. Offsets count the stream's bytes from its very first. */
+export type Piece =
+  /** `data` is the caller's own. */
+  | { readonly kind: 'data'; readonly offset: bigint; readonly data: Buffer }
+  /** Bytes [from, to) can't be given any more; reading goes on at `to`. */
+  | { readonly kind: 'gap'; readonly from: bigint; readonly to: bigint }
+  | { readonly kind: 'end'; readonly offset: bigint; readonly reason: EndReason };
+
+/**
+ * `closed`: the last writer has closed, nothing will ever follow. `drained`: the process has exited and the drain limit has run out while
+ * something it left behind holds the stream; what that still writes can be read by going on after the end.
+ */
+export type EndReason = 'closed' | 'drained';
+
+export interface ReaderOptions {
+  /** 'start': the oldest byte that is held; 'end': only what is new; 'ack': where the primary reader left off. 'start' unless told. */
+  readonly from?: bigint | 'start' | 'end' | 'ack';
+  /** What this reader has not acknowledged is kept (lossless mode). One at a time: the newest that asks takes over. */
+  readonly primary?: boolean;
+}
+
+/** A cursor. Readers are independent: one that stalls, leaves or comes back changes nothing for the others. */
+export interface LogReader {
+  /** Of the byte to be given next. */
+  readonly offset: bigint;
+  /** Whether this is (still) the primary reader. */
+  readonly primary: boolean;
+  /**
+   * The next piece, of at most `maxBytes`; waits while there is none. One at a time.
+   * @throws the signal's reason when it is aborted; nothing was read then. failed_precondition when closed
+   */
+  next(maxBytes: number, signal?: AbortSignal): Promise<Piece>;
+  /** As {@link next} without waiting; undefined when there is nothing yet. */
+  tryNext(maxBytes: number): Piece | undefined;
+  /** Calls back each time there may be something new to read after there was nothing. One listener. */
+  onReadable(listener: () => void): void;
+  /** Everything below `offset` is safe with the reader. Never goes back. @throws out_of_range beyond what was given */
+  ack(offset: bigint): void;
+  /** Leaves. What a primary reader has not acknowledged stays for the next. Idempotent. */
+  close(): void;
+}
