@@ -10,6 +10,7 @@ const CODES: readonly Code[] = [
   'not_found',
   'already_exists',
   'failed_precondition',
+  'out_of_range',
   'permission_denied',
   'deadline_exceeded',
   'cancelled',
