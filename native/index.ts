@@ -17,6 +17,9 @@ export interface VsockAddress {
  */
 export interface Watch {
   close(): void;
+  /** No calls until `resume`. */
+  pause(): void;
+  resume(): void;
   ref(): void;
   unref(): void;
 }
@@ -95,6 +98,8 @@ export interface Native {
    * that was reset) calls back once more and then no longer.
    */
   watchReadable(fd: number, onReadable: () => void): Watch;
+  /** Calls back while the fd takes bytes, so pause it when there are none to give. An fd in error (nobody reads) calls back once more. */
+  watchWritable(fd: number, onWritable: () => void): Watch;
   /**
    * Calls back for each change of a file that says so by POLLPRI: cgroup event files, PSI triggers, /proc/self/mountinfo.
    * May call back once at first; the last call comes when the file's cgroup is removed. Reads no more than its first byte.
@@ -115,10 +120,30 @@ export interface Native {
   /** Next connection. @throws EAGAIN when there is none */
   unixAccept(listenFd: number): number;
 
+  // --- logs of streams: bytes move within the kernel, and a file's own position says exactly how far they have come
+  /** An anonymous file in memory (man 2 memfd_create). */
+  memfdCreate(name: string): number;
+  /**
+   * Moves up to `maxBytes` (at most 1 MiB), one of the two being a pipe; a file is read or written at its own position, which moves on by as
+   * much. Returns 0 at the end of `from`, -1 when it would block: an empty source, and a full pipe or terminal that is non-blocking.
+   */
+  splice(from: number, to: number, maxBytes: number): number;
+  /** Moves bytes from the file's own position, which moves on by as much, to a pipe, terminal or socket. Returns as {@link splice}. */
+  sendFile(to: number, file: number, maxBytes: number): number;
+  /** pread and pwrite of as much as goes in one call; the file's position stays. For files in memory: it does not wait for a disk. */
+  readAt(fd: number, buffer: Uint8Array, offset: bigint): number;
+  writeAt(fd: number, data: Uint8Array, offset: bigint): number;
+  /** Gives the memory of the bytes [from, to) back; they read as zeros, the size stays. */
+  punchHole(fd: number, from: bigint, to: bigint): void;
+  filePosition(fd: number): bigint;
+  fileSize(fd: number): bigint;
+
   // --- terminals
   /** TIOCSWINSZ (man 4 tty_ioctl). */
   setWinsize(fd: number, rows: number, columns: number): void;
   getWinsize(fd: number): { rows: number; columns: number };
+  /** The slave of a master, whatever path it has and in whichever mount namespace; the caller closes it. */
+  openTerminalPeer(master: number): number;
   /** A new pty pair. */
   openPty(): { master: number; slave: number; path: string };
   /** Puts a terminal into raw mode and returns a function's worth of state to restore it with (man 3 termios). */

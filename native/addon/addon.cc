@@ -12,6 +12,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   berth::ExportSpawn(env, exports);
   berth::ExportPidfd(env, exports);
   berth::ExportFds(env, exports);
+  berth::ExportLog(env, exports);
   berth::ExportWatch(env, exports);
   berth::ExportUnix(env, exports);
   berth::ExportTerminal(env, exports);

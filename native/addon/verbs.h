@@ -11,6 +11,7 @@ void ExportConnect(Napi::Env env, Napi::Object exports);
 void ExportSpawn(Napi::Env env, Napi::Object exports);
 void ExportPidfd(Napi::Env env, Napi::Object exports);
 void ExportFds(Napi::Env env, Napi::Object exports);
+void ExportLog(Napi::Env env, Napi::Object exports);
 void ExportWatch(Napi::Env env, Napi::Object exports);
 void ExportUnix(Napi::Env env, Napi::Object exports);
 void ExportTerminal(Napi::Env env, Napi::Object exports);

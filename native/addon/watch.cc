@@ -1,4 +1,4 @@
-// watchReadable and watchPriority: an fd that calls back each time it has something.
+// watchReadable, watchWritable and watchPriority: an fd that calls back each time it has something, or room.
 #include <unistd.h>
 #include <uv.h>
 
@@ -53,6 +53,10 @@ Napi::Value WatchReadable(const Napi::CallbackInfo& info) {
   return StartFdWatch<FdWatcher>(info, "onReadable", UV_READABLE);
 }
 
+Napi::Value WatchWritable(const Napi::CallbackInfo& info) {
+  return StartFdWatch<FdWatcher>(info, "onWritable", UV_WRITABLE);
+}
+
 Napi::Value WatchPriority(const Napi::CallbackInfo& info) {
   return StartFdWatch<PriorityWatcher>(info, "onEvent", UV_PRIORITIZED);
 }
@@ -61,6 +65,7 @@ Napi::Value WatchPriority(const Napi::CallbackInfo& info) {
 
 void ExportWatch(Napi::Env env, Napi::Object exports) {
   ExportVerb<WatchReadable>(env, exports, "watchReadable");
+  ExportVerb<WatchWritable>(env, exports, "watchWritable");
   ExportVerb<WatchPriority>(env, exports, "watchPriority");
 }
 

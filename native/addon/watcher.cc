@@ -117,6 +117,8 @@ void Watcher::Call(const Napi::FunctionReference& callback, std::initializer_lis
 Napi::Object WatchObject(Napi::Env env, std::shared_ptr<Watcher> watcher) {
   Napi::Object watch = Napi::Object::New(env);
   watch.Set("close", Napi::Function::New(env, [watcher](const Napi::CallbackInfo&) { watcher->Close(); }, "close"));
+  watch.Set("pause", Napi::Function::New(env, [watcher](const Napi::CallbackInfo&) { watcher->StopWaiting(); }, "pause"));
+  watch.Set("resume", Napi::Function::New(env, [watcher](const Napi::CallbackInfo&) { watcher->WaitAgain(); }, "resume"));
   watch.Set("ref", Napi::Function::New(env, [watcher](const Napi::CallbackInfo&) { watcher->Ref(); }, "ref"));
   watch.Set("unref", Napi::Function::New(env, [watcher](const Napi::CallbackInfo&) { watcher->Unref(); }, "unref"));
   return watch;

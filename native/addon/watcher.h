@@ -23,6 +23,8 @@ class Watcher : public std::enable_shared_from_this<Watcher> {
   void Ref();
   void Unref();
   bool closed() const { return state_ != State::kOpen; }
+  void StopWaiting();
+  void WaitAgain();
 
  protected:
   explicit Watcher(Napi::Env env) : env_(env) {}
@@ -38,8 +40,6 @@ class Watcher : public std::enable_shared_from_this<Watcher> {
   /// Stops, and gives the fd away instead of closing it.
   UniqueFd TakeFd();
   void StartTimer(uint64_t timeoutMs);
-  void StopWaiting();
-  void WaitAgain();
   /// Calls into JavaScript; what it throws becomes an uncaught exception, as from any Node callback.
   void Call(const Napi::FunctionReference& callback, std::initializer_list<napi_value> arguments);
 
@@ -63,7 +63,7 @@ class Watcher : public std::enable_shared_from_this<Watcher> {
   std::shared_ptr<Watcher> self_;
 };
 
-/// The `Watch` JavaScript gets: close, ref, unref.
+/// The `Watch` JavaScript gets: close, pause, resume, ref, unref.
 Napi::Object WatchObject(Napi::Env env, std::shared_ptr<Watcher> watcher);
 
 /// Starts `watcher` on a close-on-exec duplicate of `fd`, so that closing `fd` early can't confuse the event loop,

@@ -164,6 +164,39 @@ const verbs: Record<string, [name: string, kind: Kind, right: unknown][]> = {
     ['mode', 'uint16', 0],
   ],
   addEntropy: [['data', 'data', Buffer.from('x')]],
+  memfdCreate: [['name', 'text', 'x']],
+  splice: [
+    ['from', 'fd', 0],
+    ['to', 'fd', 0],
+    ['maxBytes', 'bytes', 1],
+  ],
+  sendFile: [
+    ['to', 'fd', 0],
+    ['file', 'fd', 0],
+    ['maxBytes', 'bytes', 1],
+  ],
+  readAt: [
+    ['fd', 'fd', 0],
+    ['buffer', 'data', Buffer.alloc(1)],
+    ['offset', 'bigint', 0n],
+  ],
+  writeAt: [
+    ['fd', 'fd', 0],
+    ['data', 'data', Buffer.alloc(1)],
+    ['offset', 'bigint', 0n],
+  ],
+  punchHole: [
+    ['fd', 'fd', 0],
+    ['from', 'bigint', 0n],
+    ['to', 'bigint', 1n],
+  ],
+  filePosition: [['fd', 'fd', 0]],
+  fileSize: [['fd', 'fd', 0]],
+  openTerminalPeer: [['master', 'fd', 0]],
+  watchWritable: [
+    ['fd', 'fd', 0],
+    ['onWritable', 'callback', () => {}],
+  ],
   swapOn: [
     ['path', 'text', '/no/such/x'],
     ['flags', 'uint32', 0],
