@@ -31,7 +31,7 @@ describe('the watch for out-of-memory kills', () => {
       const close = () => {
         notice = undefined;
       };
-      return { close, ref() {}, unref() {} };
+      return { close, pause() {}, resume() {}, ref() {}, unref() {} };
     },
   };
   const start = async () => {

@@ -19,7 +19,7 @@ describe('native logs', () => {
   let open: number[] = [];
   let watches: Watch[] = [];
   const own = <T extends number | [number, number]>(fds: T): T => {
-    open.push(...(typeof fds === 'number' ? [fds] : fds));
+    open.push(...[fds].flat());
     return fds;
   };
   /** A pipe whose writing end does not block. */
