@@ -8,17 +8,19 @@ import { agentServiceMethods } from './api/kata/agent-service.ts';
 import type { Config } from './config/config.ts';
 import { Crun } from './container/crun.ts';
 import { readCrunFeatures } from './container/crun-features.ts';
-import { waitForNetDevice } from './container/device/net-device.ts';
 import { SHARED_DIR, SharedMounts } from './container/storage/shared-mounts.ts';
 import { StorageTable } from './container/storage/storage-table.ts';
 import { VolumeStatsReader } from './container/storage/volume-stats.ts';
 import { AgentError } from './errors.ts';
 import { type AgentFacts, readGuestDetails, type WantedDetails } from './guest/details.ts';
+import { waitForNetDevice } from './guest/devices/net-device.ts';
+import type { DeviceHost } from './guest/devices/wait-for-device.ts';
 import { FileCopier } from './guest/files/file-copier.ts';
 import { GuestMetrics } from './guest/metrics/metrics.ts';
 import { Network } from './guest/network/network.ts';
 import { needsNoPivot, readRootFsType } from './guest/root-fs.ts';
 import { IdleTrim } from './guest/trim.ts';
+import { Uevents } from './guest/uevents/uevents.ts';
 import { connectKeeper, type Keeper } from './keeper/keeper.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { Logger } from './log.ts';
@@ -47,7 +49,13 @@ export async function startAgent({ config, lifecycle, log }: AgentParts): Promis
     () => openKeeper(log),
     (opened) => opened.close(),
   );
-  const { sandbox, storages, guest } = await buildSandbox(config, keeper, log);
+  const devices: DeviceHost = {
+    uevents: new Uevents(native),
+    hotplugTimeoutMs: config.hotplugTimeoutMs,
+    sysDir: '/sys',
+    devDir: '/dev',
+  };
+  const { sandbox, storages, guest } = await buildSandbox(config, keeper, devices, log);
   const trim = await lifecycle.start(
     'idle trim',
     () => new IdleTrim(),
@@ -58,7 +66,7 @@ export async function startAgent({ config, lifecycle, log }: AgentParts): Promis
     agentFacts(config.crunPath, storages).then((facts) => readGuestDetails(wanted, facts));
   const network = new Network({
     log: log.child({ subsystem: 'network' }),
-    waitForLink: (pciPath) => waitForNetDevice(pciPath, { sysDir: '/sys', hotplugTimeoutMs: config.hotplugTimeoutMs }),
+    waitForLink: (pciPath) => waitForNetDevice(pciPath, devices),
   });
   const methods: Method[] = [
     ...kataHealthMethods,
@@ -104,12 +112,11 @@ function openKeeper(log: Logger): Keeper {
   return connectKeeper(fd, log.child({ subsystem: 'keeper' }));
 }
 
-async function buildSandbox(config: Config, keeper: Keeper, log: Logger) {
+async function buildSandbox(config: Config, keeper: Keeper, devices: DeviceHost, log: Logger) {
   const door = native();
   const crun = new Crun({ file: config.crunPath, runtimeDir: config.stateDir, noPivot: needsNoPivot(await readRootFsType()) });
   await mkdir(config.bundleDir, { recursive: true, mode: 0o711 });
   await crun.prepare();
-  const devices = { hotplugTimeoutMs: config.hotplugTimeoutMs, sysDir: '/sys', devDir: '/dev' };
   const storages = new StorageTable({ door, bundleDir: config.bundleDir, ...devices });
   const guest: GuestHost = {
     door,

@@ -138,6 +138,15 @@ export interface Native {
   filePosition(fd: number): bigint;
   fileSize(fd: number): bigint;
 
+  // --- devices
+  /** A non-blocking socket on which the kernel tells of devices, in this network namespace (man 7 netlink). */
+  ueventOpen(): number;
+  /**
+   * The next message of the kernel's, `ACTION@DEVPATH` and then `KEY=value`, each ended by a NUL; undefined when there is none.
+   * Messages of any other sender are dropped. @throws ENOBUFS when some were lost
+   */
+  ueventReceive(fd: number): Buffer | undefined;
+
   // --- terminals
   /** TIOCSWINSZ (man 4 tty_ioctl). */
   setWinsize(fd: number, rows: number, columns: number): void;
@@ -173,6 +182,11 @@ export interface Native {
   addEntropy(data: Uint8Array): Promise<void>;
   /** man 2 swapon */
   swapOn(path: string, flags: number): Promise<void>;
+  /**
+   * Makes the XFS mounted at `path` so many bytes large, in whole blocks; the device below it is that large already.
+   * @throws EINVAL for less than it has (it can't shrink), ENOSPC above its device, EOPNOTSUPP for another file system
+   */
+  growXfs(path: string, bytes: bigint): Promise<void>;
   /** Gives free heap pages back to the kernel (man 3 malloc_trim). */
   mallocTrim(): void;
 }

@@ -2,19 +2,14 @@
 import type { Native } from '../../native/index.ts';
 import type { SharedMounts } from '../container/storage/shared-mounts.ts';
 import type { VolumeStatsReader } from '../container/storage/volume-stats.ts';
+import type { DeviceHost } from '../guest/devices/wait-for-device.ts';
 import type { FileCopier } from '../guest/files/file-copier.ts';
 import type { GuestMetrics } from '../guest/metrics/metrics.ts';
 
-export interface GuestHost {
+export interface GuestHost extends DeviceHost {
   readonly door: Pick<Native, 'mount' | 'umount' | 'setTimeOfDay' | 'addEntropy' | 'swapOn'>;
   readonly sharedMounts: SharedMounts;
   readonly files: FileCopier;
   readonly volumes: VolumeStatsReader;
   readonly metrics: GuestMetrics;
-  /** How long a device may take to appear. */
-  readonly hotplugTimeoutMs: number;
-  /** Mount of sysfs. */
-  readonly sysDir: string;
-  /** Mount of devtmpfs. */
-  readonly devDir: string;
 }

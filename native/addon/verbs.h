@@ -19,6 +19,8 @@ void ExportMachine(Napi::Env env, Napi::Object exports);
 void ExportNamespace(Napi::Env env, Napi::Object exports);
 void ExportOpenat2(Napi::Env env, Napi::Object exports);
 void ExportKernel(Napi::Env env, Napi::Object exports);
+void ExportNetlink(Napi::Env env, Napi::Object exports);
+void ExportXfs(Napi::Env env, Napi::Object exports);
 
 /// Adds one verb under its JavaScript name.
 template <Napi::Value (*verb)(const Napi::CallbackInfo&)>

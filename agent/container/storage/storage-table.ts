@@ -4,7 +4,7 @@
 
 import { MS } from '../../../native/index.ts';
 import { AgentError } from '../../errors.ts';
-import { blk, mmioblk } from './blk.ts';
+import { blk, mmioblk, nvdimm, scsi } from './blk.ts';
 import { ephemeral } from './ephemeral.ts';
 import { applyFsGroup } from './fs-group.ts';
 import { local } from './local.ts';
@@ -17,7 +17,7 @@ import { virtioFs } from './virtio-fs.ts';
 /** Of one request. */
 const MAX_STORAGES = 256;
 
-export const STORAGE_DRIVERS: readonly StorageDriver[] = [blk, mmioblk, virtioFs, overlayfs, ephemeral, local];
+export const STORAGE_DRIVERS: readonly StorageDriver[] = [blk, mmioblk, scsi, nvdimm, virtioFs, overlayfs, ephemeral, local];
 
 /** What one `add` holds; give it back with `release`. */
 export interface HeldStorages {

@@ -1,5 +1,6 @@
 // What a client asks to be mounted in the guest, and what a driver makes of it. Knows no protocol.
 import type { Native } from '../../../native/index.ts';
+import type { DeviceHost } from '../../guest/devices/wait-for-device.ts';
 
 export interface Storage {
   /** Name of the driver: `blk`, `virtio-fs` and so on. */
@@ -27,16 +28,10 @@ export interface FsGroup {
 export type StorageDoor = Pick<Native, 'mount' | 'umount'>;
 
 /** What drivers work with, given by the composition root. */
-export interface StorageHost {
+export interface StorageHost extends DeviceHost {
   readonly door: StorageDoor;
-  /** How long a device may take to appear. */
-  readonly hotplugTimeoutMs: number;
   /** Where bundles lie; a container's overlay is put beside its rootfs. */
   readonly bundleDir: string;
-  /** Mount of sysfs. */
-  readonly sysDir: string;
-  /** Mount of devtmpfs. */
-  readonly devDir: string;
 }
 
 /** Undoes what `attach` did. Never called twice, nor at the same time as anything else on this mount point. */

@@ -13,6 +13,7 @@ import { FileCopier } from '../../../../agent/guest/files/file-copier.ts';
 import { GuestMetrics } from '../../../../agent/guest/metrics/metrics.ts';
 import type { GuestHost } from '../../../../agent/sandbox/guest-host.ts';
 import { native } from '../../../../native/index.ts';
+import { fakeKernel } from '../../../support/fake-kernel.ts';
 import { recordingDoor } from '../../container/storage/recording-door.ts';
 import { callMethod } from './call-method.ts';
 
@@ -42,6 +43,7 @@ describe("Kata's calls on the guest", () => {
     files: new FileCopier({ root: '/no/such', door: native() }),
     volumes: new VolumeStatsReader(),
     metrics: new GuestMetrics(),
+    uevents: fakeKernel().uevents,
     hotplugTimeoutMs: 10,
     sysDir,
     devDir: '/dev',

@@ -12,6 +12,7 @@ import { STORAGE_DRIVERS } from '../../../../agent/container/storage/storage-tab
 import { virtioFs } from '../../../../agent/container/storage/virtio-fs.ts';
 import { hasCode } from '../../../../agent/errors.ts';
 import { MS } from '../../../../native/index.ts';
+import { fakeKernel } from '../../../support/fake-kernel.ts';
 import { type RecordingDoor, recordingDoor } from './recording-door.ts';
 
 describe('storage drivers', () => {
@@ -22,7 +23,14 @@ describe('storage drivers', () => {
   beforeEach(async () => {
     root = await mkdtemp(join(tmpdir(), 'berth-storage-'));
     door = recordingDoor();
-    host = { door, hotplugTimeoutMs: 60, bundleDir: join(root, 'bundles'), sysDir: join(root, 'sys'), devDir: join(root, 'dev') };
+    host = {
+      door,
+      uevents: fakeKernel().uevents,
+      hotplugTimeoutMs: 60,
+      bundleDir: join(root, 'bundles'),
+      sysDir: join(root, 'sys'),
+      devDir: join(root, 'dev'),
+    };
   });
   afterEach(() => rm(root, { recursive: true }));
 
@@ -49,7 +57,9 @@ describe('storage drivers', () => {
       'ephemeral',
       'local',
       'mmioblk',
+      'nvdimm',
       'overlayfs',
+      'scsi',
       'virtio-fs',
     ]);
   });

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { addSwapDisk, addSwapPath } from '../../../../agent/container/storage/swap.ts';
 import { hasCode } from '../../../../agent/errors.ts';
+import { fakeKernel } from '../../../support/fake-kernel.ts';
 
 describe('swap space', () => {
   let directory: string;
@@ -16,7 +17,12 @@ describe('swap space', () => {
   });
   afterEach(() => rm(directory, { recursive: true }));
 
-  const host = () => ({ hotplugTimeoutMs: 30, sysDir: join(directory, 'sys'), devDir: join(directory, 'dev') });
+  const host = () => ({
+    uevents: fakeKernel().uevents,
+    hotplugTimeoutMs: 30,
+    sysDir: join(directory, 'sys'),
+    devDir: join(directory, 'dev'),
+  });
 
   it('is taken by the path given', async () => {
     await addSwapPath('/dev//vdb', door);
@@ -42,7 +48,7 @@ describe('swap space', () => {
   it('on a disk is looked for by the slots, in hexadecimal, and must be a block device', async () => {
     await mkdir(join(directory, 'sys/devices/pci0000:00/0000:00:1f.0/virtio3/block/vdz'), { recursive: true });
     await mkdir(join(directory, 'dev/vdz'), { recursive: true });
-    await assert.rejects(addSwapDisk([0x1f], host(), door), /dev\/vdz is not a block device/);
+    await assert.rejects(addSwapDisk([0x1f], host(), door), /PCIPath: ".*\/dev\/vdz" is not a block device/);
     assert.deepEqual(swapped, []);
   });
 

@@ -2,18 +2,22 @@ import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { waitForNetDevice } from '../../../../agent/container/device/net-device.ts';
 import { hasCode } from '../../../../agent/errors.ts';
+import { waitForNetDevice } from '../../../../agent/guest/devices/net-device.ts';
+import { type FakeKernel, fakeKernel } from '../../../support/fake-kernel.ts';
 
 const BRIDGE = 'devices/pci0000:00/0000:00:02.0';
 const BEHIND = `${BRIDGE}/0000:01:03.0`;
 
 describe('a network device on the PCI bus', () => {
   let sysDir: string;
+  let kernel: FakeKernel;
   const plug = (path: string) => mkdir(join(sysDir, path), { recursive: true });
-  const wait = (text: string, hotplugTimeoutMs = 5_000) => waitForNetDevice(text, { sysDir, hotplugTimeoutMs });
+  const wait = (text: string, hotplugTimeoutMs = 5_000) =>
+    waitForNetDevice(text, { sysDir, devDir: '/dev', hotplugTimeoutMs, uevents: kernel.uevents });
 
   beforeEach(async () => {
+    kernel = fakeKernel();
     sysDir = await mkdtemp(join(tmpdir(), 'berth-sys-'));
     await plug(`${BRIDGE}/pci_bus/0000:01`);
     await plug('bus/pci');
@@ -35,7 +39,9 @@ describe('a network device on the PCI bus', () => {
     const found = wait('02/03', 2_000);
     while ((await readFile(join(sysDir, 'bus/pci/rescan'), 'utf8')) !== '1') await new Promise(setImmediate);
     await plug(`${BEHIND}/virtio4`);
+    kernel.say('add', `/${BEHIND}/virtio4`, 'virtio');
     await plug(`${BEHIND}/virtio4/net/eth3`);
+    kernel.say('add', `/${BEHIND}/virtio4/net/eth3`, 'net');
     assert.equal(await found, 'eth3');
   });
 

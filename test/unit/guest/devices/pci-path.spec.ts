@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findBlockDevice, findPciDevice, parsePciPath } from '../../../../agent/container/storage/pci-path.ts';
-import { waitForDevice } from '../../../../agent/container/storage/wait-for-device.ts';
+import fc from 'fast-check';
 import { hasCode } from '../../../../agent/errors.ts';
+import { findBlockDevice, findPciDevice, parsePciPath } from '../../../../agent/guest/devices/pci-path.ts';
 
 describe('a PCI path', () => {
   const good: [text: string, rootBus: number, slots: string[]][] = [
@@ -29,6 +29,34 @@ describe('a PCI path', () => {
       );
     });
   }
+});
+
+describe('any text as a PCI path', () => {
+  it('is read, or is none, or is refused by its field: nothing else', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.stringMatching(/^[0-9a-f./]{0,60}$/)), (text) => {
+        try {
+          const path = parsePciPath(text, 'devices[0].id');
+          for (const slot of path?.slots ?? []) assert.match(slot, /^[01][0-9a-f]\.[0-7]$/);
+        } catch (error) {
+          assert.ok(hasCode(error, 'invalid_argument') && error.fields['field'] === 'devices[0].id');
+        }
+      }),
+    );
+  });
+
+  it('means the same slots however it is written', () => {
+    const slots = fc.array(fc.tuple(fc.integer({ min: 0, max: 31 }), fc.integer({ min: 0, max: 7 })), {
+      minLength: 1,
+      maxLength: 16,
+    });
+    fc.assert(
+      fc.property(slots, fc.boolean(), (numbers, upper) => {
+        const text = numbers.map(([slot, fn]) => `${slot.toString(16).padStart(2, '0')}.${fn}`).join('/');
+        assert.equal(parsePciPath(upper ? text.toUpperCase() : text)?.slots.join('/'), text);
+      }),
+    );
+  });
 });
 
 describe('a block device by its PCI path', () => {
@@ -63,27 +91,4 @@ describe('a block device by its PCI path', () => {
   for (const [path, name] of cases) {
     it(`${path} is ${name ?? 'not there'}`, async () => assert.equal(await find(path), name));
   }
-});
-
-describe('waiting for a device', () => {
-  it('ends as soon as it is there', async () => {
-    let looks = 0;
-    assert.equal(await waitForDevice('x', 1000, async () => (++looks === 3 ? 'vda' : undefined)), 'vda');
-    assert.equal(looks, 3);
-  });
-
-  it('gives up after the time, having asked for a rescan once', async () => {
-    let rescans = 0;
-    await assert.rejects(
-      waitForDevice(
-        'block device at PCI path 02',
-        100,
-        async () => undefined,
-        async () => void rescans++,
-      ),
-      (error) =>
-        hasCode(error, 'deadline_exceeded') && error.message === 'Timeout after 0.1s waiting for block device at PCI path 02',
-    );
-    assert.equal(rescans, 1);
-  });
 });

@@ -1,8 +1,9 @@
 // PCI paths as Kata writes them: the slot on the root bus, then the slot behind each bridge, in hexadecimal (`02/03`).
 // A first number above 1f is a root bus of its own (`20/00/02`), since a bus has 32 slots.
-import { readdir } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AgentError, isErrno } from '../../errors.ts';
+import { isErrno } from '../../errors.ts';
+import { refuseDevice } from './refusal.ts';
 
 const MAX_SLOT = 0x1f;
 /** Bridges in a row; PCIe allows more than anyone builds. */
@@ -15,15 +16,19 @@ export interface PciPath {
   readonly slots: readonly string[];
 }
 
-/** Undefined when the text has another form. @throws invalid_argument for numbers out of range */
-export function parsePciPath(text: string): PciPath | undefined {
+/**
+ * Undefined when the text has another form.
+ * @param field whose text it is, for errors
+ * @throws invalid_argument for numbers out of range
+ */
+export function parsePciPath(text: string, field = 'storages[].source'): PciPath | undefined {
   if (!/^[0-9a-f]{2}(\.[0-7])?(\/[0-9a-f]{2}(\.[0-7])?)*$/i.test(text)) return undefined;
   const parts = text.toLowerCase().split('/');
   const first = Number.parseInt(parts[0]!, 16);
   const rootBus = first > MAX_SLOT ? first : 0;
   const slots = (rootBus > 0 ? parts.slice(1) : parts).map((part) => (part.includes('.') ? part : `${part}.0`));
   if (slots.length === 0 || slots.length > MAX_DEPTH || slots.some((slot) => Number.parseInt(slot, 16) > MAX_SLOT)) {
-    throw new AgentError('invalid_argument', `storages[].source: \`${text}\` is no PCI path`, { fields: { field: 'source' } });
+    refuseDevice(field, text, 'is no PCI path');
   }
   return { rootBus, slots };
 }
@@ -52,6 +57,11 @@ export async function findBlockDevice(pciDevice: string): Promise<string | undef
     if (/^virtio\d+$/.test(entry)) return (await listDirectory(join(pciDevice, entry, 'block')))[0];
   }
   return undefined;
+}
+
+/** Without ACPI hot-plug nobody tells the kernel of a new device (kata-containers #13889). */
+export async function rescanPci(sysDir: string): Promise<void> {
+  await writeFile(join(sysDir, 'bus/pci/rescan'), '1', { flag: 'r+' }).catch(() => {});
 }
 
 /** Names in a directory of sysfs; none where it is not there (yet). */
