@@ -1,11 +1,13 @@
 #!/bin/sh
 # Lays out one Debian kernel for booting.
 #
-#   kernels.sh PACKAGE OUT [--tree] MODULE...
+#   kernels.sh PACKAGE OUT [--tree] MODULE... [--for MODALIAS MODULE...]...
 #
 # PACKAGE is a kernel meta-package such as linux-image-cloud-amd64. OUT receives vmlinuz, version,
 # stage1/*.ko (uncompressed: the named modules and all they need), load-order (their names, one a line,
 # each after what it depends on) and, with --tree, lib/modules/VERSION for modprobe at run time.
+# Modules behind --for are wanted only where a device's modalias begins with MODALIAS, which stands
+# behind their names in load-order.
 set -eu
 
 package=$1 out=$2
@@ -33,20 +35,24 @@ depmod -b "$work/tree" "$version"
 
 # modprobe prints every dependency before what needs it ("builtin X" for what the kernel already holds);
 # the first mention of each file is its place.
-for module in "$@"; do
-  modprobe -d "$work/tree" -S "$version" --show-depends "$module"
+condition=
+while [ $# -gt 0 ]; do
+  if [ "$1" = --for ]; then condition=$2; shift 2; continue; fi
+  modprobe -d "$work/tree" -S "$version" --show-depends "$1" | sed "s/ *$/ $condition/"
+  shift
 done > wanted
-awk '$1 == "insmod" && !seen[$2]++ { print $2 }' wanted > paths
+# What two conditions share is listed for both: whichever holds loads it.
+awk '$1 == "insmod" && !always[$2] && !seen[$2 " " $3]++ { print $2, $3; if ($3 == "") always[$2] = 1 }' wanted > paths
 
 : > "$out/load-order"
-while read -r path; do
+while read -r path condition; do
   file=$(basename "$path")
   case $file in
     *.ko.xz) file=${file%.xz}; xz -dc "$path" > "$out/stage1/$file" ;;
     *.ko.zst) file=${file%.zst}; zstd -qdc "$path" > "$out/stage1/$file" ;;
     *) cp "$path" "$out/stage1/$file" ;;
   esac
-  echo "$file" >> "$out/load-order"
+  echo "$file${condition:+ $condition}" >> "$out/load-order"
 done < paths
 
 [ -n "$tree_wanted" ] || exit 0

@@ -1,16 +1,18 @@
 // Builds what a guest boots from into build/image: kernel, initramfs and root image, two images to run containers from,
 // and the kernel and initramfs of the emulated host.
-import { copyFile, cp, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { execa } from 'execa';
 import { AGENT, BUILD, GUEST, IMAGE, LOGS, ROOT, TREES } from './build/paths.ts';
 import { forgetStep, runStep } from './build/step.ts';
 import { buildBase, hasBase } from './image/base.ts';
+import { addBootSector } from './image/boot-sector.ts';
 import { buildStage, chooseBuilder } from './image/builder.ts';
 import { mkfsVersion, packErofs } from './image/erofs.ts';
 import { guestInitramfs, hostInitramfs } from './image/initramfs.ts';
 import { manifest } from './image/manifest.ts';
+import { selfStartingKernel } from './image/self-starting-kernel.ts';
 import { normaliseTree, removeTree, unpackTree } from './image/tree.ts';
 
 const log = path.join(LOGS, 'image.log');
@@ -55,14 +57,17 @@ export async function buildRoot(): Promise<void> {
     // The modules in the root have to be those of the kernel beside it.
     inputs: [...DOCKERFILE, ...CODE, GUEST, path.join(KIT, 'guest/version')],
     facts: [builder, (await mkfsVersion()).version],
-    outputs: ['initramfs.cpio.gz', 'root.erofs', 'initrd-full.cpio', 'manifest.json'].map(image),
+    outputs: ['initramfs.cpio.gz', 'root.erofs', 'initrd-full.cpio', 'vmlinuz-stage1', 'manifest.json'].map(image),
     run: async () => {
       await stage(builder, 'guest', async (archive) => {
         const tree = path.join(TREES, 'guest');
         await unpackTree(archive, tree, log);
         await packErofs(tree, image('root.erofs'), log);
-        await write('initramfs.cpio.gz', gzipSync(await guestInitramfs(path.join(KIT, 'guest'), INIT), { level: 6 }));
+        const stage1 = gzipSync(await guestInitramfs(path.join(KIT, 'guest'), INIT), { level: 6 });
+        await write('initramfs.cpio.gz', stage1);
+        await write('vmlinuz-stage1', selfStartingKernel(await readFile(image('vmlinuz')), stage1));
         await write('initrd-full.cpio', await guestInitramfs(path.join(KIT, 'guest'), INIT, image('root.erofs')));
+        await addBootSector(image('root.erofs'));
         await write('manifest.json', await manifest(tree, KIT, IMAGE));
         await removeTree(tree, log);
       });

@@ -34,10 +34,11 @@ bool cmdline_value(const char *cmdline, const char *key, char *value, size_t siz
 /* Ends every process, syncs with a deadline and stops the machine. PID 1 only. */
 noreturn void power_off(bool restart);
 
-// mounts.c, pid1.c, stage1.c
+// mounts.c, modules.c, pid1.c, stage1.c
 void mount_kernel_views(void); /* /proc, /sys and /dev */
 void mount_early(void);        /* those and the rest */
 void mount_cgroup(void);
+void load_modules(void);
 void pid1_setup(void);
 noreturn void stage1(uint64_t started_ms);
 

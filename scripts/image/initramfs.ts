@@ -3,14 +3,14 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type CpioEntry, cpioArchive } from './cpio.ts';
 
-/** A kernel as rootfs/kernels.sh lays it out: load-order and stage1/. */
+/** A kernel as rootfs/kernels.sh lays it out: load-order (`name` or `name modalias`) and stage1/. */
 async function moduleEntries(kernel: string, folder: string): Promise<{ entries: CpioEntry[]; list: string }> {
   const order = (await readFile(path.join(kernel, 'load-order'), 'utf8')).split('\n').filter(Boolean);
   const entries: CpioEntry[] = [];
-  for (const name of order) {
+  for (const name of new Set(order.map((line) => line.split(' ')[0]!))) {
     entries.push({ path: `${folder}/${name}`, type: 'file', content: await readFile(path.join(kernel, 'stage1', name)) });
   }
-  return { entries, list: order.map((name) => `/${folder}/${name}\n`).join('') };
+  return { entries, list: order.map((line) => `/${folder}/${line}\n`).join('') };
 }
 
 const BASE: readonly CpioEntry[] = [
