@@ -31,6 +31,19 @@ export function encodeMessage<T>(method: string, encoder: Encoder<T>, message: T
   return bytes;
 }
 
+/** As {@link encodeMessage}, behind `headroom` bytes for the caller to fill. */
+export function frameMessage<T>(method: string, encoder: Encoder<T>, message: T, headroom: number): Uint8Array {
+  const framed = encoder.frame?.(message, headroom) ?? withHeadroom(encodeMessage(method, encoder, message), headroom);
+  if (framed.length - headroom > MAX_MESSAGE_BYTES) throw tooLarge(method, framed.length - headroom);
+  return framed;
+}
+
+function withHeadroom(bytes: Uint8Array, headroom: number): Uint8Array {
+  const framed = Buffer.allocUnsafe(headroom + bytes.length);
+  framed.set(bytes, headroom);
+  return framed;
+}
+
 export function tooLarge(method: string, length: number): AgentError {
   const text = `${method}: response of ${length} bytes exceed maximum message size of ${MAX_MESSAGE_BYTES}`;
   return new AgentError('resource_exhausted', text, { fields: { method, length, limit: MAX_MESSAGE_BYTES } });

@@ -25,6 +25,8 @@ export interface Decoder<T> {
 }
 export interface Encoder<T> {
   encode(message: T): { finish(): Uint8Array };
+  /** The encoded message behind `headroom` bytes that are left for the caller: what carries bulk saves a copy by it. */
+  frame?(message: T, headroom: number): Uint8Array;
 }
 export interface Codec<T> extends Decoder<T>, Encoder<T> {}
 
@@ -53,11 +55,27 @@ export interface StreamMethod<Req = unknown, Res = unknown> extends MethodBase<R
   handle(requests: AsyncIterable<Req>, call: CallContext): AsyncIterable<Res>;
 }
 
+/** Both directions of one call, for a handler that decides by itself what is sent next. */
+export interface DuplexStream<Req, Res> {
+  /** Read as fast as the handler takes them, whatever the other direction does. */
+  readonly requests: AsyncIterable<Req>;
+  /** Resolves once the message has been handed to the connection: it is out of the agent's memory. @throws the signal's reason */
+  send(message: Res): Promise<void>;
+}
+
+/** As {@link StreamMethod}, with the two directions apart; the call ends when the handler does. */
+export interface DuplexMethod<Req = unknown, Res = unknown> extends MethodBase<Req, Res> {
+  readonly kind: 'duplex';
+  handle(stream: DuplexStream<Req, Res>, call: CallContext): Promise<void>;
+}
+
 // biome-ignore lint/suspicious/noExplicitAny: a table mixes methods of every message type; each entry is checked where it is made.
 export type AnyUnaryMethod = UnaryMethod<any, any>;
 // biome-ignore lint/suspicious/noExplicitAny: as above
 export type AnyStreamMethod = StreamMethod<any, any>;
-export type Method = AnyUnaryMethod | AnyStreamMethod;
+// biome-ignore lint/suspicious/noExplicitAny: as above
+export type AnyDuplexMethod = DuplexMethod<any, any>;
+export type Method = AnyUnaryMethod | AnyStreamMethod | AnyDuplexMethod;
 
 /** Methods by full name, `/grpc.AgentService/CreateContainer`. */
 export type MethodTable = ReadonlyMap<string, Method>;

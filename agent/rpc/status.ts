@@ -1,5 +1,5 @@
 // The only place where our codes meet status numbers. gRPC and ttrpc use the same ones (google.rpc.Code).
-import { AgentError, type Code, describeError, isAgentError } from '../errors.ts';
+import { AgentError, type Code, describeError, type ErrorFields, isAgentError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { MAX_STATUS_TEXT } from './limits.ts';
 
@@ -37,6 +37,8 @@ const CODES: ReadonlyMap<number, Code> = new Map([
 export interface Status {
   readonly code: number;
   readonly message: string;
+  /** Trailing metadata, where the protocol has such: gRPC. */
+  readonly trailers?: Readonly<Record<string, string>>;
 }
 
 export function codeToNumber(code: Code): number {
@@ -53,7 +55,9 @@ export function numberToCode(number: number): Code {
  * of ours, and only the log learns what it was.
  */
 export function statusOf(error: unknown, method: string, log: Logger): Status {
-  if (isAgentError(error)) return { code: NUMBERS[error.code], message: statusText(error.message) };
+  if (isAgentError(error)) {
+    return { code: NUMBERS[error.code], message: statusText(error.message), trailers: trailersOf(error.fields) };
+  }
   log.error('call failed unexpectedly', {
     method,
     error: describeError(error),
@@ -65,6 +69,27 @@ export function statusOf(error: unknown, method: string, log: Logger): Status {
 /** The error a client's caller gets for a status that is not OK. */
 export function errorOf(status: Status, method: string): AgentError {
   return new AgentError(numberToCode(status.code), status.message, { fields: { method, status: status.code } });
+}
+
+/** Fields that clients are told by name: a limit that was hit, the field of the request that was wrong. */
+const TOLD_FIELDS: Readonly<Record<string, string>> = { limit: 'berth-limit', field: 'berth-field' };
+/** A field of such a name goes out as it is. */
+const TRAILER = /^berth-[a-z-]+$/;
+
+function trailersOf(fields: ErrorFields): Record<string, string> {
+  const trailers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(fields)) {
+    const key = TRAILER.test(name) ? name : Object.hasOwn(TOLD_FIELDS, name) ? TOLD_FIELDS[name] : undefined;
+    if (key !== undefined && value !== undefined) trailers[key] = headerText(String(value));
+  }
+  return trailers;
+}
+
+/** Headers are ASCII; within JSON, where texts are, the escape says the same. */
+function headerText(text: string): string {
+  return text
+    .slice(0, MAX_STATUS_TEXT)
+    .replace(/[^\x20-\x7e]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** Cut to the bound, and free of lone surrogates, which would make the percent-encoding of grpc-message throw. */

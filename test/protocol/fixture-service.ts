@@ -21,10 +21,12 @@ export interface Seen {
   calls: CallContext[];
   /** Messages a stream handler had yielded. */
   yielded: number;
+  /** What Talk was sent. */
+  heard: string[];
 }
 
 export function fixtureService(): { methods: Method[]; seen: Seen } {
-  const seen: Seen = { blocked: 0, aborts: [], calls: [], yielded: 0 };
+  const seen: Seen = { blocked: 0, aborts: [], calls: [], yielded: 0, heard: [] };
   const base = { service: SERVICE, kind: 'unary', request: raw, response: raw } as const;
   const methods: Method[] = [
     { ...base, name: 'Echo', handle: async (bytes: Uint8Array) => bytes },
@@ -90,6 +92,31 @@ export function fixtureService(): { methods: Method[]; seen: Seen } {
           if (line === 'fail') throw new AgentError('failed_precondition', 'told to fail');
           yield `${line}!`;
         }
+      },
+    },
+    {
+      service: SERVICE,
+      kind: 'duplex',
+      name: 'Talk',
+      request: text,
+      response: text,
+      handle: async ({ requests, send }, call) => {
+        call.signal.addEventListener('abort', () => seen.aborts.push(call.signal.reason));
+        let flood: Promise<void> | undefined;
+        for await (const line of requests) {
+          seen.heard.push(line);
+          if (line === 'fail')
+            throw new AgentError('failed_precondition', 'told to fail', { fields: { limit: 'talks', 'berth-note': 'ä"' } });
+          if (line !== 'flood') await send(`${line}!`);
+          else
+            flood = (async () => {
+              for (;;) {
+                await send('x'.repeat(64 * 1024));
+                seen.yielded++;
+              }
+            })().catch(() => {});
+        }
+        await flood;
       },
     },
   ];

@@ -237,5 +237,43 @@ describe('the gRPC server', () => {
       )) as [grpc.ServiceError];
       assert.deepEqual([error.code, error.details], [grpc.status.FAILED_PRECONDITION, 'told to fail']);
     });
+
+    describe('whose directions are apart', () => {
+      const talk = () => client.makeBidiStreamRequest(`/${SERVICE}/Talk`, encoder(text), decoder(text));
+
+      it('answers, and ends when its handler does', async () => {
+        const stream = talk();
+        stream.write('a');
+        assert.deepEqual(await once(stream, 'data'), ['a!']);
+        stream.end();
+        stream.resume();
+        const [status] = (await once(stream, 'status')) as [grpc.StatusObject];
+        assert.equal(status.code, grpc.status.OK);
+      });
+
+      it('hears a client that has stopped reading', async () => {
+        const stream = talk();
+        stream.on('error', () => {});
+        stream.write('flood');
+        await until(() => fixture.seen.yielded > 0, 'the flood began');
+        await sleep(50);
+        const stalled = fixture.seen.yielded;
+        stream.write('still here');
+        await until(() => fixture.seen.heard.includes('still here'), 'heard behind the flood');
+        assert.ok(fixture.seen.yielded - stalled < 8 && stalled < 100, `${stalled}, then ${fixture.seen.yielded} were taken`);
+        stream.cancel();
+        await until(() => fixture.seen.aborts.length === 1, 'the handler was told');
+      });
+
+      it('fails with fields in trailing metadata', async () => {
+        const stream = talk();
+        stream.write('fail');
+        const [error] = (await new Promise<[grpc.ServiceError]>((resolve) =>
+          stream.once('error', (reason) => resolve([reason as grpc.ServiceError])),
+        )) as [grpc.ServiceError];
+        assert.equal(error.code, grpc.status.FAILED_PRECONDITION);
+        assert.deepEqual([error.metadata.get('berth-limit'), error.metadata.get('berth-note')], [['talks'], ['\\u00e4"']]);
+      });
+    });
   });
 });

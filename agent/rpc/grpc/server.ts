@@ -5,7 +5,7 @@ import * as grpc from '@grpc/grpc-js';
 import { MAX_GRPC_SESSION_MB, MAX_GRPC_STREAMS, MAX_MESSAGE_BYTES } from '../limits.ts';
 import { type Caller, type Method, methodPath } from '../service.ts';
 import { codeToNumber } from '../status.ts';
-import { type HandlerContext, streamHandler, unaryHandler } from './handlers.ts';
+import { duplexHandler, type HandlerContext, streamHandler, unaryHandler } from './handlers.ts';
 
 export interface GrpcServer {
   /** Takes over a socket whose first bytes, if any were read, have been put back. */
@@ -56,10 +56,11 @@ export function createGrpcServer(methods: Iterable<Method>, options: Pick<Handle
 function register(server: grpc.Server, method: Method, context: HandlerContext): void {
   const path = methodPath(method);
   const asBytes = (bytes: Buffer) => bytes;
-  const ok =
-    method.kind === 'unary'
-      ? server.register(path, unaryHandler(method, context), asBytes, asBytes, 'unary')
-      : server.register(path, streamHandler(method, context), asBytes, asBytes, method.kind === 'bidi' ? 'bidi' : 'serverStream');
+  const add = (handler: grpc.UntypedHandleCall, type: string) => server.register(path, handler, asBytes, asBytes, type);
+  let ok: boolean;
+  if (method.kind === 'unary') ok = add(unaryHandler(method, context), 'unary');
+  else if (method.kind === 'duplex') ok = add(duplexHandler(method, context), 'bidi');
+  else ok = add(streamHandler(method, context), method.kind === 'bidi' ? 'bidi' : 'serverStream');
   if (!ok) throw new TypeError(`method ${path} is registered twice`);
 }
 

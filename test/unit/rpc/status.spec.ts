@@ -41,11 +41,18 @@ describe('status numbers', () => {
     assert.deepEqual(statusOf(new AgentError('not_found', 'no container c1'), '/s/m', log), {
       code: 5,
       message: 'no container c1',
+      trailers: {},
     });
     assert.equal(lines.length, 0);
     const cause = new Error('inner');
     assert.deepEqual(statusOf(new Error('outer', { cause }), '/s/m', log), { code: 13, message: 'internal error' });
     assert.equal(lines[0]?.['error'], 'outer: inner');
+  });
+
+  it('carry the limit, the field and what is named for it in trailing metadata, as printable ASCII', () => {
+    const fields = { limit: 'streams', 'berth-note': 'é\n', container: 'c1', field: undefined };
+    const { trailers } = statusOf(new AgentError('resource_exhausted', 'full', { fields }), '/s/m', silentLogger);
+    assert.deepEqual(trailers, { 'berth-limit': 'streams', 'berth-note': '\\u00e9\\u000a' });
   });
 
   it('never carry a lone surrogate, which no header can', () => {
