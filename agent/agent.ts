@@ -25,7 +25,7 @@ import { connectKeeper, type Keeper } from './keeper/keeper.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { Logger } from './log.ts';
 import { serve } from './rpc/server.ts';
-import { type Method, methodTable } from './rpc/service.ts';
+import { type CallObserver, type Method, methodTable } from './rpc/service.ts';
 import type { GuestHost } from './sandbox/guest-host.ts';
 import { Sandbox } from './sandbox/sandbox.ts';
 import { parseListenEndpoint } from './transport/endpoint.ts';
@@ -40,10 +40,12 @@ export interface AgentParts {
   config: Config;
   lifecycle: Lifecycle;
   log: Logger;
+  /** Told of each call that has ended. */
+  onCall?: CallObserver | undefined;
 }
 
 /** Resolves when the agent listens. */
-export async function startAgent({ config, lifecycle, log }: AgentParts): Promise<void> {
+export async function startAgent({ config, lifecycle, log, onCall }: AgentParts): Promise<void> {
   const keeper = await lifecycle.start(
     'keeper',
     () => openKeeper(log),
@@ -81,6 +83,7 @@ export async function startAgent({ config, lifecycle, log }: AgentParts): Promis
         loadGrpcMethods: async () => (await import('./api/grpc-methods.ts')).grpcMethods(methods),
         onCall: (call) => {
           trim.touch();
+          onCall?.(call);
           if (call.error !== undefined)
             log.debug('call failed', { method: call.method, client: call.caller.id, error: call.error });
         },

@@ -1,6 +1,6 @@
 // The Logger of the agent. Lines are made here and winston carries them to where they go. winston takes its time to load, so
 // it is loaded once the agent listens; until then lines go the short way to the same bounded sink.
-import type { Logger as Winston } from 'winston';
+import type { LoggerOptions, Logger as Winston } from 'winston';
 import type { LogFields, Logger, LogThreshold } from './log.ts';
 import { formatLine, type LineOrigin } from './log-line.ts';
 import type { LineSink } from './log-sink.ts';
@@ -10,6 +10,10 @@ export interface AgentLog {
   /** The last word before the agent ends itself; written at every threshold. */
   critical(message: string, fields?: LogFields): void;
   setThreshold(threshold: LogThreshold): void;
+  /** Gives every line from here on to `sink` too; at most one such sink. */
+  copyTo(sink: LineSink): void;
+  /** Keeps from the first sink the lines that are less than `threshold`; for when the second one is open. */
+  limitFirstSink(threshold: LogThreshold): void;
   /**
    * Loads winston and lets it carry the lines from then on. Call it once the agent listens; a second call does nothing.
    * Never rejects: without winston lines keep going the short way.
@@ -28,11 +32,17 @@ export interface AgentLogOptions {
 }
 
 export function createAgentLog(options: AgentLogOptions): AgentLog {
-  const { origin, sink } = options;
+  const { origin } = options;
   let threshold = RANK[options.threshold];
   let starting: Promise<void> | undefined;
   let closed = false;
-  let carry: (line: Line) => void = (line) => sink.write(line.line);
+  let second: LineSink | undefined;
+  let firstLeast = RANK.trace;
+  const deliver = ({ level, line }: Line): void => {
+    if (RANK[level] <= firstLeast) options.sink.write(line);
+    second?.write(line);
+  };
+  let carry = deliver;
 
   const emit = (level: LogThreshold, message: string, bound: LogFields, fields: LogFields | undefined): void => {
     const all = fields ? { ...bound, ...fields } : bound;
@@ -54,14 +64,24 @@ export function createAgentLog(options: AgentLogOptions): AgentLog {
     };
   };
 
+  const drain = async (timeoutMs: number): Promise<void> => {
+    await Promise.all([options.sink.drain(timeoutMs), second?.drain(timeoutMs)]);
+  };
+
   return {
     logger: createLogger({}),
     critical: (message, fields) => emit('critical', message, {}, fields),
     setThreshold(next) {
       threshold = RANK[next];
     },
+    copyTo(sink) {
+      second = sink;
+    },
+    limitFirstSink(least) {
+      firstLeast = RANK[least];
+    },
     start() {
-      starting ??= openWinston(sink).then(
+      starting ??= openWinston(deliver).then(
         (winston) => {
           if (!closed) carry = (line) => void winston.log(line);
         },
@@ -69,11 +89,9 @@ export function createAgentLog(options: AgentLogOptions): AgentLog {
       );
       return starting;
     },
-    async flush(timeoutMs) {
-      await sink.drain(timeoutMs);
-    },
+    flush: drain,
     async close(timeoutMs) {
-      await sink.drain(timeoutMs);
+      await drain(timeoutMs);
       closed = true;
       carry = () => {};
     },
@@ -89,27 +107,24 @@ interface Line {
   readonly line: string;
 }
 
-/** Where winston's transports look for the finished text. */
-const MESSAGE = Symbol.for('message');
+/** winston's type declarations leave it out. */
+type TransportClass = new (options: { log(line: Line, next: () => void): void }) => NonNullable<LoggerOptions['transports']>;
 
-// winston runs its transports within the call to log(), so nothing waits in its streams: the sink holds the only queue.
-async function openWinston(sink: LineSink): Promise<Winston> {
-  const [{ default: winston }, { Writable }] = await Promise.all([import('winston'), import('node:stream')]);
-  const stream = new Writable({
-    decodeStrings: false,
-    write(line, _encoding, done) {
-      sink.write(line);
-      done();
+// winston runs its transports within the call to log(), so nothing waits in its streams: the sinks hold the only queues.
+async function openWinston(deliver: (line: Line) => void): Promise<Winston> {
+  const { default: winston } = await import('winston');
+  const { Transport } = winston as unknown as { Transport: TransportClass };
+  const transport = new Transport({
+    log(line: Line, next: () => void) {
+      deliver(line);
+      next();
     },
   });
   // Thresholds are checked above, before a line costs anything.
-  const logger = winston.createLogger({
-    levels: { ...RANK },
-    level: 'trace',
-    format: winston.format((info) => Object.assign(info, { [MESSAGE]: info['line'] }))(),
-    transports: [new winston.transports.Stream({ stream, eol: '' })],
-    exitOnError: false,
+  const logger = winston.createLogger({ levels: { ...RANK }, level: 'trace', transports: transport, exitOnError: false });
+  logger.on('error', (error) => {
+    const line = `{"msg":"winston failed","level":"ERRO","error":${JSON.stringify(String(error))}}`;
+    deliver({ level: 'error', message: 'winston failed', line });
   });
-  logger.on('error', (error) => sink.write(`{"msg":"winston failed","level":"ERRO","error":${JSON.stringify(String(error))}}`));
   return logger;
 }

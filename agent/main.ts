@@ -2,7 +2,7 @@
 // only then does what takes time.
 import { readFile } from 'node:fs/promises';
 import { type Invocation, parseArguments, USAGE, versionLine } from './config/arguments.ts';
-import { describeConfig } from './config/config.ts';
+import { type Config, changedInVain, describeConfig } from './config/config.ts';
 import { loadConfig } from './config/load.ts';
 import { describeError } from './errors.ts';
 import { createLifecycle, EXIT_CRASHED, handleProcessEvents } from './lifecycle.ts';
@@ -44,7 +44,9 @@ function readArguments(): Invocation {
 
 async function run(invocation: { configFile?: string }): Promise<void> {
   process.title = PROCESS_NAME;
-  const log = openLog();
+  const origin: LineOrigin = { version: AGENT_VERSION, pid: process.pid, now: createTimestamps() };
+  const lostLine = (count: number) => formatLine(origin, 'warn', 'log lines lost', { count });
+  const log = createAgentLog({ origin, sink: openSink(1, lostLine), threshold: 'info' });
   const lifecycle = createLifecycle(log.logger);
   handleProcessEvents(process, lifecycle, {
     exit: (code) => process.exit(code),
@@ -56,10 +58,15 @@ async function run(invocation: { configFile?: string }): Promise<void> {
   try {
     const { config, notes } = await loadConfig(invocation, process.env, (path) => readFile(path, 'utf8'));
     log.setThreshold(config.logLevel);
+    // Loaded before the agent listens, so that no line and no call is missed, but only where it is asked for.
+    const diagnostics = wantsDiagnostics(config) ? (await import('./diagnostics.ts')).openDiagnostics : undefined;
+    const opened = await diagnostics?.({ config, lifecycle, log, lostLine });
     const { startAgent } = await import('./agent.ts');
-    await startAgent({ config, lifecycle, log: log.logger });
+    await startAgent({ config, lifecycle, log: log.logger, onCall: opened?.onCall });
     await announce(log);
+    await opened?.listen();
     log.logger.info('configuration', describeConfig(config));
+    for (const setting of changedInVain(config)) log.logger.warn('setting has no effect', setting);
     for (const note of notes) log.logger.warn('configuration value not kept', { ...note });
   } catch (error) {
     log.critical('agent could not start', { error });
@@ -68,10 +75,8 @@ async function run(invocation: { configFile?: string }): Promise<void> {
   }
 }
 
-function openLog(): AgentLog {
-  const origin: LineOrigin = { version: AGENT_VERSION, pid: process.pid, now: createTimestamps() };
-  const sink = openSink(1, (count) => formatLine(origin, 'warn', 'log lines lost', { count }));
-  return createAgentLog({ origin, sink, threshold: 'info' });
+function wantsDiagnostics(config: Config): boolean {
+  return config.logVport > 0 || config.debugConsole || config.tracing;
 }
 
 /** winston and what else is not needed for an answer comes after the listener. */

@@ -6,6 +6,12 @@ export async function warmUp(): Promise<void> {
   await Promise.all([
     import('./agent.ts'),
     import('./config/toml.ts'),
+    import('./diagnostics.ts'),
+    import('./log-port.ts'),
+    import('./console/debug-console.ts'),
+    import('./console/serial-console.ts'),
+    import('./trace/span-exporter.ts'),
+    import('./trace/tracer.ts'),
     import('./rpc/grpc/server.ts'),
     import('./api/grpc-methods.ts'),
     import('winston'),

@@ -25,6 +25,8 @@ Where a source names a setting twice, the last one counts.
 ## How values are read
 
 - A value that can't be read ends the start, with an error that names the source, the setting, the value and the rule.
+- Settings marked *no effect* are read and checked like the others, so that a mistake in them is found; the log tells of each that was
+  changed.
 - A value that breaks its guard is not kept: the setting stays as it was, and the log says so.
 - Unknown names are ignored; those that begin with \`agent.\` or \`berth.\`, and unknown TOML keys, are noted in the log.
 - Double quotes work as in the kernel: \`agent.no_proxy="a b"\` and \`"agent.no_proxy=a b"\` are the same.
@@ -90,7 +92,7 @@ function fallback({ fallback: given, kind }: Setting<unknown>): string {
 }
 
 function effect(setting: Setting<unknown>): string {
-  return setting.unused ? `${setting.effect} *(kept, not acted on yet)*` : setting.effect;
+  return setting.unused === undefined ? setting.effect : `${setting.effect} *(no effect: ${setting.unused})*`;
 }
 
 function code(text: string | undefined): string {

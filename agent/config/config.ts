@@ -21,6 +21,13 @@ export function describeConfig(config: Config): Record<string, unknown> {
   return shown;
 }
 
+/** The settings that were changed and do nothing, with the reason. */
+export function changedInVain(config: Config): { name: ConfigName; reason: string }[] {
+  return settings.flatMap(([name, { fallback, unused }]) =>
+    unused === undefined || config[name] === fallback ? [] : [{ name, reason: unused }],
+  );
+}
+
 function withoutSecret(name: ConfigName, value: unknown): unknown {
   if (name !== 'httpsProxy' || typeof value !== 'string') return value;
   const proxy = URL.parse(value);

@@ -1,8 +1,11 @@
 // Kata's settings under Kata's names, defaults and guards (kata-agent config.rs and its README).
-// Settings that only later parts use are read and kept as well.
+// Those that nothing in Berth acts on are read and checked as well, so that a host's mistake shows wherever it is made.
 import type { LogThreshold } from '../log.ts';
 import { absolutePath, duration, int32, logLevel, natural, oneOf, text, truth, url } from './kinds.ts';
+import { NO_MEM_AGENT } from './mem-agent-settings.ts';
 import { type Guard, setting } from './setting.ts';
+
+const NO_CC = 'Berth has no programs for confidential computing';
 
 const positive: Guard<number> = { rule: 'greater than 0', holds: (value) => value > 0 };
 
@@ -13,7 +16,8 @@ export const kataSettings = {
     param: 'agent.server_addr',
     toml: 'server_addr',
     env: 'KATA_AGENT_SERVER_ADDR',
-    effect: 'Where the agent listens: `vsock://CID:PORT` (CID -1 is any), `unix:///path`, `unix://@abstract`.',
+    effect:
+      'Where the agent listens: `vsock://CID:PORT` (CID -1 is any), `unix:///path`, `unix://@abstract`. No `tcp://`: it would let in whoever reaches the guest.',
   }),
   logLevel: setting<LogThreshold>({
     kind: logLevel,
@@ -29,8 +33,7 @@ export const kataSettings = {
     param: 'agent.log_vport',
     toml: 'log_vport',
     guard: positive,
-    unused: true,
-    effect: 'vsock port of the log stream; 0 logs to stdout.',
+    effect: 'vsock port the log is read from (clients use 1025); the console then gets only errors. 0: the console gets all.',
   }),
   debugConsole: setting<boolean>({
     kind: truth,
@@ -38,8 +41,7 @@ export const kataSettings = {
     param: 'agent.debug_console',
     bareWord: 'only',
     toml: 'debug_console',
-    unused: true,
-    effect: 'Offers a debug shell.',
+    effect: 'Offers a root shell to the host: on its port, or on the console where no port is set.',
   }),
   debugConsoleVport: setting({
     kind: int32,
@@ -47,8 +49,7 @@ export const kataSettings = {
     param: 'agent.debug_console_vport',
     toml: 'debug_console_vport',
     guard: positive,
-    unused: true,
-    effect: 'vsock port of the debug shell (clients use 1026).',
+    effect: 'vsock port of the debug shell (clients use 1026); without `agent.debug_console` nothing.',
   }),
   devMode: setting<boolean>({
     kind: truth,
@@ -56,7 +57,7 @@ export const kataSettings = {
     param: 'agent.devmode',
     bareWord: 'only',
     toml: 'dev_mode',
-    unused: true,
+    unused: 'nor does anything in Kata',
     effect: 'Changes nothing in Kata either.',
   }),
   passfdListenerPort: setting({
@@ -65,7 +66,7 @@ export const kataSettings = {
     param: 'agent.passfd_listener_port',
     toml: 'passfd_listener_port',
     guard: positive,
-    unused: true,
+    unused: 'the pass-through is not there yet',
     effect: 'vsock port of the stdio pass-through (runtime-rs uses 1027); 0 is off.',
   }),
   tracing: setting<boolean>({
@@ -75,8 +76,7 @@ export const kataSettings = {
     bareWord: 'also',
     toml: 'tracing',
     env: 'KATA_AGENT_TRACING',
-    unused: true,
-    effect: 'Exports traces.',
+    effect: 'Sends a span of every call to the host, vsock port 10240, as Kata does for its trace forwarder.',
   }),
   hotplugTimeoutMs: setting({
     kind: duration,
@@ -92,7 +92,7 @@ export const kataSettings = {
     param: 'agent.launch_process_timeout',
     toml: 'launch_process_timeout',
     guard: positive,
-    unused: true,
+    unused: NO_CC,
     effect: 'How long to wait for the sockets of confidential-computing programs.',
   }),
   cdhApiTimeoutMs: setting({
@@ -101,7 +101,7 @@ export const kataSettings = {
     param: 'agent.cdh_api_timeout',
     toml: 'cdh_api_timeout',
     guard: positive,
-    unused: true,
+    unused: NO_CC,
     effect: 'Deadline of a call to the confidential data hub.',
   }),
   imagePullTimeoutMs: setting({
@@ -110,7 +110,7 @@ export const kataSettings = {
     param: 'agent.image_pull_timeout',
     toml: 'image_pull_timeout',
     guard: positive,
-    unused: true,
+    unused: 'Berth pulls no images inside the guest',
     effect: 'Deadline of an image pull inside the guest.',
   }),
   cdiTimeoutMs: setting({
@@ -119,7 +119,7 @@ export const kataSettings = {
     param: 'agent.cdi_timeout',
     toml: 'cdi_timeout',
     guard: positive,
-    unused: true,
+    unused: 'Berth has no CDI',
     effect: 'How long to wait for a CDI spec.',
   }),
   visibleCdiDevices: setting<boolean>({
@@ -127,7 +127,7 @@ export const kataSettings = {
     fallback: false,
     param: 'agent.visible_cdi_devices',
     toml: 'visible_cdi_devices',
-    unused: true,
+    unused: 'Berth has no CDI',
     effect: 'Turns the variable `VISIBLE_CDI_DEVICES` of a container into CDI requests.',
   }),
   containerPipeSize: setting({
@@ -142,7 +142,7 @@ export const kataSettings = {
     fallback: '',
     param: 'agent.https_proxy',
     toml: 'https_proxy',
-    unused: true,
+    unused: 'no program that Berth starts for itself goes to the network',
     effect: 'Proxy given to the programs the agent starts.',
   }),
   noProxy: setting<string>({
@@ -150,7 +150,7 @@ export const kataSettings = {
     fallback: '',
     param: 'agent.no_proxy',
     toml: 'no_proxy',
-    unused: true,
+    unused: 'no program that Berth starts for itself goes to the network',
     effect: 'Hosts that are reached without the proxy.',
   }),
   guestComponentsRestApi: setting({
@@ -158,7 +158,7 @@ export const kataSettings = {
     fallback: 'resource',
     param: 'agent.guest_components_rest_api',
     toml: 'guest_components_rest_api',
-    unused: true,
+    unused: NO_CC,
     effect: 'Which confidential-computing API is offered over REST.',
   }),
   guestComponentsProcs: setting({
@@ -166,7 +166,7 @@ export const kataSettings = {
     fallback: 'api-server-rest',
     param: 'agent.guest_components_procs',
     toml: 'guest_components_procs',
-    unused: true,
+    unused: NO_CC,
     effect: 'Up to which confidential-computing program to start.',
   }),
   secureStorageIntegrity: setting<boolean>({
@@ -174,7 +174,7 @@ export const kataSettings = {
     fallback: true,
     param: 'agent.secure_storage_integrity',
     toml: 'secure_storage_integrity',
-    unused: true,
+    unused: NO_CC,
     effect: 'Integrity protection of secure mounts.',
   }),
   policyFile: setting<string | undefined>({
@@ -182,14 +182,14 @@ export const kataSettings = {
     fallback: undefined,
     toml: 'policy_file',
     env: 'KATA_AGENT_POLICY_FILE',
-    unused: true,
+    unused: 'the policy is not there yet',
     effect: 'Policy to load at start.',
   }),
   attesterVariant: setting<string | undefined>({
     kind: text,
     fallback: undefined,
     env: 'KATA_ATTESTER_VARIANT',
-    unused: true,
+    unused: NO_CC,
     effect: 'Attester of the confidential-computing programs.',
   }),
   cgroupNoV1: setting<string>({
@@ -197,7 +197,7 @@ export const kataSettings = {
     fallback: '',
     param: 'cgroup_no_v1',
     guard: { rule: '`all`', holds: (value) => value === 'all' },
-    unused: true,
+    met: true,
     effect: 'Asks for cgroup v2, which a Berth guest has in any case.',
   }),
   unifiedCgroupHierarchy: setting<boolean>({
@@ -205,7 +205,7 @@ export const kataSettings = {
     fallback: false,
     param: 'systemd.unified_cgroup_hierarchy',
     toml: 'unified_cgroup_hierarchy',
-    unused: true,
+    met: true,
     effect: 'Asks for cgroup v2, which a Berth guest has in any case.',
   }),
   memAgentEnable: setting<boolean>({
@@ -213,7 +213,7 @@ export const kataSettings = {
     fallback: false,
     param: 'agent.mem_agent_enable',
     toml: 'mem_agent_enable',
-    unused: true,
+    unused: NO_MEM_AGENT,
     effect: 'Runs the memory agent; on the command line its settings count only behind this one.',
   }),
 };

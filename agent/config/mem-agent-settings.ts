@@ -3,6 +3,8 @@
 import { int64, type Kind, strictBoolean, uint8, uint64 } from './kinds.ts';
 import { type Setting, setting } from './setting.ts';
 
+export const NO_MEM_AGENT = 'Berth has no memory agent; its calls answer as those of Kata do where it is off';
+
 export const memAgentSettings = {
   memAgentMemcgDisable: row('memcg_disable', strictBoolean, 'Turns the cgroup part off.'),
   memAgentMemcgSwap: row('memcg_swap', strictBoolean, 'Lets the cgroup part swap.'),
@@ -36,7 +38,7 @@ function row<T>(name: string, kind: Kind<NonNullable<T>>, effect: string): Setti
     param: `agent.mem_agent_${name}`,
     toml: `mem_agent_${name}`,
     needsMemAgent: true,
-    unused: true,
+    unused: NO_MEM_AGENT,
     effect,
   });
 }

@@ -24,8 +24,10 @@ export interface Setting<T> {
   readonly guard?: Guard<NonNullable<T>>;
   /** Read from the command line only after the mem-agent was enabled there. */
   readonly needsMemAgent?: boolean;
-  /** Read and kept, but nothing acts on it yet. */
-  readonly unused?: true;
+  /** Read and checked, but nothing in Berth acts on it: why. */
+  readonly unused?: string;
+  /** What it asks for is so in any case; nothing has to act on it. */
+  readonly met?: true;
   /** One line for the documentation. */
   readonly effect: string;
 }

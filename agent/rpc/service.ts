@@ -95,5 +95,18 @@ export function methodPath(method: Pick<Method, 'service' | 'name'>): string {
   return `/${method.service}/${method.name}`;
 }
 
-/** Called once for each finished call, for the log and the metrics. */
-export type CallObserver = (call: { method: string; caller: Caller; startedAt: number; error?: AgentError }) => void;
+/** A call that has ended. */
+export interface FinishedCall {
+  /** `/service/Method`; empty when the request could not be read so far. */
+  readonly method: string;
+  readonly caller: Caller;
+  /** performance.now() when the request was there. */
+  readonly startedAt: number;
+  readonly metadata: ReadonlyMap<string, string>;
+  readonly error?: AgentError;
+}
+
+/** Called once for each finished call, for the log, the metrics and the traces. Must not throw. */
+export type CallObserver = (call: FinishedCall) => void;
+
+export const NO_METADATA: ReadonlyMap<string, string> = new Map();

@@ -1,4 +1,5 @@
-// Dialling: an endpoint in, a connected socket out, with every byte the peer has sent still in it. Used by clients; the agent only listens.
+// Dialling: an endpoint in, a connected socket out, with every byte the peer has sent still in it. Used by
+// clients; the agent itself dials only to send its traces.
 import net from 'node:net';
 import { native } from '../../native/index.ts';
 import { AgentError, errnoOf, fromErrno } from '../errors.ts';

@@ -22,6 +22,13 @@ export interface Guest extends AsyncDisposable {
   readonly cid: number;
   /** `vsock://cid:1024` or `hvsock://path:1024`. */
   readonly address: string;
+  /** The address of another vsock port of the guest, to dial. */
+  portAddress(port: number): string;
+  /**
+   * Where a program on the host has to listen for what the guest dials at CID 2 and this port, before the guest does:
+   * `vsock://2:port`, or `unix://path` of the device process's socket and the port.
+   */
+  hostPortAddress(port: number): string;
   /** QEMU's. */
   readonly pid: number;
   readonly consoleLog: string;

@@ -25,9 +25,12 @@ export type Machine = 'microvm' | 'q35';
 /** The files a guest is booted from; the defaults are what the image build leaves in build/image. */
 export interface ImageFiles {
   kernel: string;
-  initrd: string;
+  /** Absent when the kernel carries its own (`vmlinuz-stage1`). */
+  initrd?: string;
   /** The EROFS root; the first disk. Absent when the initrd carries the root itself. */
   root?: string;
+  /** What the root is plugged in as. Default `virtio-blk`; `nvdimm` needs the machine `q35`. */
+  rootDevice?: 'virtio-blk' | 'nvdimm';
 }
 
 export interface BootOptions {
@@ -40,6 +43,10 @@ export interface BootOptions {
   shares?: readonly Share[];
   /** Added to the kernel command line, which must not exceed 2047 bytes in all (x86's COMMAND_LINE_SIZE). */
   cmdline?: readonly string[];
+  /** The whole kernel command line, in place of the launcher's own words and `cmdline`. */
+  kernelCommandLine?: string;
+  /** What the console is: a serial line (ttyS0) or virtio (hvc0), as under Kata. Default `serial`. */
+  console?: 'serial' | 'virtio';
   /** `disk`: EROFS root on virtio-blk. `initrd`: no disk at all. Default `disk`. */
   image?: 'disk' | 'initrd' | ImageFiles;
   /** `microvm` boots 2.5 times as fast; `q35` has PCI, hot-plug and clocks of its own. Default: `microvm` under KVM, `q35` when emulated. */
@@ -70,6 +77,8 @@ export interface ResolvedOptions {
   disks: readonly Disk[];
   shares: readonly Share[];
   cmdline: readonly string[];
+  kernelCommandLine?: string;
+  console: 'serial' | 'virtio';
   files: ImageFiles;
   machine?: Machine;
   timeoutMs: number;
@@ -98,12 +107,15 @@ export function resolveOptions(options: BootOptions): ResolvedOptions {
   }
   for (const word of cmdline) if (/[\s\0]/.test(word)) refuse('cmdline', `white space in ${JSON.stringify(word)}`);
   const files = imageFiles(options.image ?? 'disk');
+  if (files.rootDevice === 'nvdimm' && options.machine !== 'q35') refuse('image.rootDevice', 'an NVDIMM needs the machine q35');
   return {
     memory,
     cpus,
     disks: disks.map((disk) => ({ ...disk, path: resolve(disk.path) })),
     shares: shares.map((share) => ({ ...share, dir: resolve(share.dir) })),
     cmdline,
+    kernelCommandLine: options.kernelCommandLine,
+    console: options.console ?? 'serial',
     files,
     machine: options.machine,
     timeoutMs: options.timeoutMs ?? 180_000,
@@ -121,13 +133,14 @@ export function imageFolder(): string {
 function imageFiles(image: 'disk' | 'initrd' | ImageFiles): ImageFiles {
   const folder = imageFolder();
   const named = (file: string) => join(folder, file);
-  const files =
+  const files: ImageFiles =
     image === 'disk'
       ? { kernel: named('vmlinuz'), initrd: named('initramfs.cpio.gz'), root: named('root.erofs') }
       : image === 'initrd'
         ? { kernel: named('vmlinuz'), initrd: named('initrd-full.cpio') }
         : image;
-  for (const [field, path] of Object.entries(files)) if (path !== undefined) mustExist(`image.${field}`, path);
+  for (const field of ['kernel', 'initrd', 'root'] as const)
+    if (files[field] !== undefined) mustExist(`image.${field}`, files[field]);
   return files;
 }
 

@@ -1,4 +1,5 @@
-// Builds QEMU's command line for a guest; pure. Names of options: QEMU's manual, qemu-system-x86_64(1).
+// Builds QEMU's command line for a guest. Names of options: QEMU's manual, qemu-system-x86_64(1).
+import { statSync } from 'node:fs';
 import { AgentError } from '../../agent/errors.ts';
 import type { Accel, Way } from './machine.ts';
 import type { Machine, ResolvedOptions } from './options.ts';
@@ -17,6 +18,8 @@ export interface QemuPlan {
 
 const COMMAND_LINE_SIZE = 2048;
 const MMIO_SLOTS = 24;
+/** Address space for an NVDIMM beside the memory. */
+const NVDIMM_ROOM_MIB = 1024;
 
 /**
  * A microvm has no clock but the processor's: emulated on a busy machine, where its rate cannot be measured, one boot
@@ -32,16 +35,25 @@ export function qemuArguments(plan: QemuPlan): string[] {
   const argv = [plan.qemu, '-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-name', `berth-${plan.cid}`];
   argv.push('-accel', accel === 'kvm' ? 'kvm' : 'tcg,thread=multi', '-cpu', accel === 'kvm' ? 'host' : 'max');
   // Shared memory lets the vsock device and virtiofsd, processes of their own, reach the guest's rings.
-  argv.push('-object', `memory-backend-memfd,id=mem,size=${options.memory}M,share=on`, '-m', `${options.memory}M`);
-  argv.push('-machine', machine === 'microvm' ? 'microvm,acpi=on,pcie=off,rtc=on,memory-backend=mem' : 'q35,memory-backend=mem');
+  const nvdimm = options.files.rootDevice === 'nvdimm' ? options.files.root : undefined;
+  const room = nvdimm === undefined ? '' : `,slots=1,maxmem=${options.memory + NVDIMM_ROOM_MIB}M`;
+  argv.push('-object', `memory-backend-memfd,id=mem,size=${options.memory}M,share=on`, '-m', `${options.memory}M${room}`);
+  const q35 = `q35,memory-backend=mem${nvdimm === undefined ? '' : ',nvdimm=on'}`;
+  argv.push('-machine', machine === 'microvm' ? 'microvm,acpi=on,pcie=off,rtc=on,memory-backend=mem' : q35);
   argv.push('-smp', String(options.cpus));
-  argv.push('-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console');
-  argv.push('-kernel', options.files.kernel, '-initrd', options.files.initrd, '-append', kernelCommandLine(options));
+  argv.push('-chardev', 'stdio,id=console,signal=off');
+  argv.push('-kernel', options.files.kernel, '-append', kernelCommandLine(options));
+  if (options.files.initrd !== undefined) argv.push('-initrd', options.files.initrd);
+  if (nvdimm !== undefined) argv.push(...nvdimmDevice(nvdimm));
 
   // Given in this order the first disk is /dev/vda: the guest's early init takes that for its root.
   const bus = machine === 'microvm' ? mmioSlots() : () => ({});
   const suffix = machine === 'microvm' ? 'device' : 'pci';
-  const root = options.files.root === undefined ? [] : [{ path: options.files.root, readonly: true, serial: 'root' }];
+  argv.push(...consoleDevice(options.console, suffix, bus));
+  const root =
+    options.files.root === undefined || nvdimm !== undefined
+      ? []
+      : [{ path: options.files.root, readonly: true, serial: 'root' }];
   for (const [index, disk] of [...root, ...options.disks].entries()) {
     const node = `disk${index}`;
     const readonly = disk.readonly ?? false;
@@ -67,6 +79,18 @@ export function qemuArguments(plan: QemuPlan): string[] {
   return argv;
 }
 
+function consoleDevice(kind: 'serial' | 'virtio', suffix: string, bus: () => { bus?: string }): string[] {
+  if (kind === 'serial') return ['-serial', 'chardev:console'];
+  return ['-device', JSON.stringify({ driver: `virtio-serial-${suffix}`, ...bus() }), '-device', 'virtconsole,chardev=console'];
+}
+
+/** As Kata gives an image: mapped from the file, and not to be written. */
+function nvdimmDevice(path: string): string[] {
+  const { size } = statSync(path);
+  const backend = { 'qom-type': 'memory-backend-file', id: 'pmem0', 'mem-path': path, size, share: true, readonly: true };
+  return ['-object', JSON.stringify(backend), '-device', 'nvdimm,id=nvdimm0,memdev=pmem0,unarmed=on'];
+}
+
 function vsockDevice(plan: QemuPlan, suffix: string, bus: { bus?: string }): string[] {
   if (plan.way === 'direct')
     return ['-device', JSON.stringify({ driver: `vhost-vsock-${suffix}`, 'guest-cid': plan.cid, ...bus })];
@@ -81,7 +105,7 @@ function vsockDevice(plan: QemuPlan, suffix: string, bus: { bus?: string }): str
 
 /** `panic=-1` with QEMU's -no-reboot makes a kernel panic end QEMU at once. */
 export function kernelCommandLine(options: ResolvedOptions): string {
-  const words = ['console=ttyS0', 'quiet', 'panic=-1', 'reboot=t', ...options.cmdline];
+  const words = options.kernelCommandLine?.split(' ') ?? ['console=ttyS0', 'quiet', 'panic=-1', 'reboot=t', ...options.cmdline];
   const line = words.join(' ');
   if (Buffer.byteLength(line) >= COMMAND_LINE_SIZE) {
     throw new AgentError(

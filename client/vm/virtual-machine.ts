@@ -135,6 +135,15 @@ export class VirtualMachine implements Guest {
     }
   }
 
+  portAddress(port: number): string {
+    return this.address.replace(/:\d+$/, `:${port}`);
+  }
+
+  hostPortAddress(port: number): string {
+    const hybrid = /^hvsock:\/\/(.*):\d+$/.exec(this.address);
+    return hybrid ? `unix://${hybrid[1]}_${port}` : `vsock://2:${port}`;
+  }
+
   timeline(): BootTimeline {
     return timelineOf(this.#qemuStartMs, this.#seen);
   }

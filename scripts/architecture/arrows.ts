@@ -20,10 +20,12 @@ export const PARTS: readonly Part[] = [
   { path: 'agent/log-clock.ts', mayImport: [] },
   { path: 'agent/log-sink.ts', mayImport: ['agent/errors.ts'] },
   { path: 'agent/log-winston.ts', mayImport: ['agent/log.ts', 'agent/log-line.ts', 'agent/log-sink.ts'] },
+  { path: 'agent/log-port.ts', mayImport: ['agent/log-sink.ts'] },
   { path: 'agent/lifecycle.ts', mayImport: ERRORS_AND_LOG },
-  // The composition root knows them all: main reads the configuration, agent builds the parts, warm-up loads them for the image build.
+  // The composition root knows them all: main reads the configuration, agent and diagnostics build the parts, warm-up loads them for the image build.
   { path: 'agent/main.ts', mayImport: ['agent/', 'native/index.ts'] },
   { path: 'agent/agent.ts', mayImport: ['agent/', 'native/index.ts'] },
+  { path: 'agent/diagnostics.ts', mayImport: ['agent/', 'native/index.ts'] },
   { path: 'agent/warm-up.ts', mayImport: ['agent/'] },
 
   { path: 'agent/config/', mayImport: ERRORS_AND_LOG },
@@ -70,6 +72,12 @@ export const PARTS: readonly Part[] = [
     mayImportTypes: CONFIG_TYPES,
   },
   { path: 'agent/process/', mayImport: [...ERRORS_AND_LOG, 'agent/keeper/', 'native/index.ts'], mayImportTypes: CONFIG_TYPES },
+  // The shell for people, and the spans for their tools: beside the core, which knows neither.
+  {
+    path: 'agent/console/',
+    mayImport: [...ERRORS_AND_LOG, 'agent/container/cgroup.ts', 'agent/process/', 'native/index.ts'],
+  },
+  { path: 'agent/trace/', mayImport: ERRORS_AND_LOG },
   { path: 'agent/keeper/', mayImport: [...ERRORS_AND_LOG, 'native/index.ts'] },
   { path: 'native/', mayImport: [] },
   // Arithmetic of 64-bit fields; the generated messages call it as well.

@@ -135,18 +135,19 @@ function begin(method: Pick<UnaryMethod, 'service' | 'name'>, call: AnyCall, con
   const path = methodPath(method);
   const startedAt = context.onCall ? performance.now() : 0;
   const caller = context.callerOf(call.getPeer()) ?? { id: 'c0', protocol: 'grpc' as const, peer: 'unknown' };
-  const signalled = new Call(caller, metadataOf(call.metadata));
+  const metadata = metadataOf(call.metadata);
+  const signalled = new Call(caller, metadata);
   call.on('cancelled', () => signalled.abort(cancelReason(call)));
   function end(): undefined;
   function end(error: unknown): Status;
   function end(error?: unknown): Status | undefined {
     if (error === undefined) {
-      context.onCall?.({ method: path, caller, startedAt });
+      context.onCall?.({ method: path, caller, startedAt, metadata });
       return undefined;
     }
     const status = statusOf(error, path, context.log);
     const told = isAgentError(error) ? error : new AgentError('internal', status.message, { cause: error });
-    context.onCall?.({ method: path, caller, startedAt, error: told });
+    context.onCall?.({ method: path, caller, startedAt, metadata, error: told });
     return status;
   }
   return { end, signalled };

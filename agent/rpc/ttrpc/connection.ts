@@ -12,7 +12,7 @@ import {
   MAX_REQUEST_BYTES_PER_CONNECTION,
   SMALL_REQUEST_BYTES,
 } from '../limits.ts';
-import type { AnyUnaryMethod, Caller, CallObserver } from '../service.ts';
+import { type AnyUnaryMethod, type Caller, type CallObserver, type FinishedCall, NO_METADATA } from '../service.ts';
 import { codeToNumber, statusOf } from '../status.ts';
 import { decodeRequest, type RequestEnvelope } from './envelope.ts';
 import { FLAG_REMOTE_CLOSED, FrameDecoder, MESSAGE_REQUEST } from './frame.ts';
@@ -25,11 +25,12 @@ export interface TtrpcConnectionOptions {
   readonly onCall?: CallObserver | undefined;
 }
 
+/** What an observer is told of a call. */
+type Begun = Pick<FinishedCall, 'method' | 'startedAt' | 'metadata'>;
+
 /** A call that waits for its handler. */
-interface Waiting {
+interface Waiting extends Begun {
   readonly call: Call;
-  readonly path: string;
-  readonly startedAt: number;
   readonly bytes: number;
   deadline: NodeJS.Timeout | undefined;
 }
@@ -100,45 +101,39 @@ export class TtrpcConnection {
   #onFrame(streamId: number, type: number, flags: number, body: Buffer): void {
     // Data frames belong to streams, and we have opened none (PROTOCOL.md); unknown types are skipped the same way.
     if (type !== MESSAGE_REQUEST) return;
-    const startedAt = this.#options.onCall ? performance.now() : 0;
-    let path = '';
+    let begun: Begun = { method: '', startedAt: this.#options.onCall ? performance.now() : 0, metadata: NO_METADATA };
     try {
       this.#checkStream(streamId);
       const request = decodeEnvelope(body);
-      path = `/${request.service}/${request.method}`;
+      begun = { ...begun, method: `/${request.service}/${request.method}`, metadata: request.metadata };
       const method = this.#options.methods.find(request.service, request.method);
       if ((flags & ~FLAG_REMOTE_CLOSED) !== 0)
         throw new AgentError('unimplemented', `${request.method}: streams are not supported`);
-      this.#run(streamId, method, request, { path, startedAt, bytes: body.length });
+      this.#run(streamId, method, request, begun, body.length);
     } catch (error) {
-      this.#fail(streamId, path, startedAt, error);
+      this.#fail(streamId, begun, error);
     }
   }
 
-  #run(
-    streamId: number,
-    method: AnyUnaryMethod,
-    request: RequestEnvelope,
-    about: { path: string; startedAt: number; bytes: number },
-  ): void {
-    const bytes = about.bytes > SMALL_REQUEST_BYTES ? about.bytes : 0;
+  #run(streamId: number, method: AnyUnaryMethod, request: RequestEnvelope, begun: Begun, requestBytes: number): void {
+    const bytes = requestBytes > SMALL_REQUEST_BYTES ? requestBytes : 0;
     if (!method.immediate) this.#checkRoom(method.name, bytes);
     const call = new Call(this.#caller, request.metadata);
     const result = invoke(method, request.payload, call);
     if (result instanceof Uint8Array) {
-      this.#succeed(streamId, about.path, about.startedAt, result);
+      this.#succeed(streamId, begun, result);
       return;
     }
-    const waiting: Waiting = { ...about, call, bytes, deadline: this.#deadline(streamId, request.timeoutNano) };
+    const waiting: Waiting = { ...begun, call, bytes, deadline: this.#deadline(streamId, request.timeoutNano) };
     this.#waiting.set(streamId, waiting);
     this.#requestBytes += bytes;
     result.then(
       (payload) => {
-        if (this.#finish(streamId, waiting)) this.#succeed(streamId, waiting.path, waiting.startedAt, payload);
+        if (this.#finish(streamId, waiting)) this.#succeed(streamId, waiting, payload);
       },
       (error: unknown) => {
-        if (this.#finish(streamId, waiting)) this.#fail(streamId, waiting.path, waiting.startedAt, error);
-        else this.#options.log.debug('call ended after its client', { method: waiting.path, error });
+        if (this.#finish(streamId, waiting)) this.#fail(streamId, waiting, error);
+        else this.#options.log.debug('call ended after its client', { method: waiting.method, error });
       },
     );
   }
@@ -167,9 +162,9 @@ export class TtrpcConnection {
     const timeoutMs = Math.min(Math.ceil(Number(timeoutNano) / 1e6), LONGEST_TIMER_MS);
     return setTimeout(() => {
       const waiting = this.#waiting.get(streamId)!;
-      const error = new AgentError('deadline_exceeded', 'timeout', { fields: { method: waiting.path, timeoutMs } });
+      const error = new AgentError('deadline_exceeded', 'timeout', { fields: { method: waiting.method, timeoutMs } });
       this.#finish(streamId, waiting);
-      this.#fail(streamId, waiting.path, waiting.startedAt, error);
+      this.#fail(streamId, waiting, error);
       waiting.call.abort(error);
     }, timeoutMs);
   }
@@ -184,21 +179,25 @@ export class TtrpcConnection {
     return true;
   }
 
-  #succeed(streamId: number, method: string, startedAt: number, payload: Uint8Array): void {
+  #succeed(streamId: number, begun: Begun, payload: Uint8Array): void {
     try {
       this.#writer.success(streamId, payload);
     } catch (error) {
-      this.#fail(streamId, method, startedAt, error);
+      this.#fail(streamId, begun, error);
       return;
     }
-    this.#options.onCall?.({ method, caller: this.#caller, startedAt });
+    this.#tell(begun);
   }
 
-  #fail(streamId: number, method: string, startedAt: number, error: unknown): void {
-    const status = statusOf(error, method, this.#options.log);
+  #fail(streamId: number, begun: Begun, error: unknown): void {
+    const status = statusOf(error, begun.method, this.#options.log);
     this.#writer.failure(streamId, status);
     const told = isAgentError(error) ? error : new AgentError('internal', status.message, { cause: error });
-    this.#options.onCall?.({ method, caller: this.#caller, startedAt, error: told });
+    this.#tell(begun, told);
+  }
+
+  #tell({ method, startedAt, metadata }: Begun, error?: AgentError): void {
+    this.#options.onCall?.({ method, startedAt, metadata, caller: this.#caller, error });
   }
 
   /** The Rust server's code and text; the Go one says RESOURCE_EXHAUSTED. Both skip the body and keep the connection. */

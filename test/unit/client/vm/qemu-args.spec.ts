@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { hasCode } from '../../../../agent/errors.ts';
 import { kernelCommandLine, type QemuPlan, qemuArguments } from '../../../../client/vm/qemu-args.ts';
 
@@ -8,6 +11,7 @@ const options: QemuPlan['options'] = {
   disks: [],
   shares: [],
   cmdline: [],
+  console: 'serial',
   files: { kernel: '/i/vmlinuz', initrd: '/i/initramfs' },
   timeoutMs: 1,
   silenceMs: 1,
@@ -102,4 +106,33 @@ describe("QEMU's command line", () => {
       (error) => hasCode(error, 'invalid_argument'),
     );
   });
+
+  it('boots a kernel that carries its own initramfs, with the root as an NVDIMM and a virtio console, as Kata does', async () => {
+    await using root = await temporaryFile(4_194_304);
+    const files = { kernel: '/i/vmlinuz-stage1', root: root.path, rootDevice: 'nvdimm' as const };
+    const kata = {
+      ...options,
+      files,
+      console: 'virtio' as const,
+      machine: 'q35' as const,
+      kernelCommandLine: 'root=/dev/pmem0p1 ro',
+    };
+    const argv = qemuArguments({ ...plan, options: kata });
+    assert.deepEqual(values(argv, '-initrd'), []);
+    assert.deepEqual(values(argv, '-append'), ['root=/dev/pmem0p1 ro']);
+    assert.deepEqual(values(argv, '-blockdev'), []);
+    assert.match(String(values(argv, '-machine')), /nvdimm=on/);
+    const backends = values(argv, '-object') as { 'mem-path'?: string; size?: number; readonly?: boolean }[];
+    const backend = backends.find((object) => object['mem-path'] === root.path);
+    assert.deepEqual([backend?.size, backend?.readonly], [4_194_304, true]);
+    assert.ok(values(argv, '-device').includes('virtconsole,chardev=console'));
+    assert.ok(!argv.includes('-serial'));
+  });
 });
+
+async function temporaryFile(bytes: number) {
+  const directory = await mkdtemp(join(tmpdir(), 'berth-qemu-args-'));
+  const path = join(directory, 'image');
+  await writeFile(path, Buffer.alloc(bytes));
+  return { path, [Symbol.asyncDispose]: () => rm(directory, { recursive: true }) };
+}
