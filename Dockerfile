@@ -49,6 +49,7 @@ RUN sh /prune.sh guest
 COPY --from=kernels /out/guest/lib/modules /usr/lib/modules
 COPY build/guest/node /usr/lib/berth/node
 COPY build/guest/agent /usr/lib/berth
+COPY --chmod=755 rootfs/kata-agent.sh /usr/bin/kata-agent
 RUN ln -s ../lib/berth/berth-init /usr/sbin/init \
  && ln -sf ../proc/mounts /etc/mtab && : > /etc/machine-id \
  && NODE_COMPILE_CACHE=/usr/lib/berth/cache /usr/lib/berth/node --random-seed=1 /usr/lib/berth/main.js --warm-up
