@@ -174,10 +174,17 @@ export interface Native {
    */
   pinNamespace(kind: 'ipc' | 'uts', path: string, hostname?: string): Promise<void>;
   /**
-   * Opens `path` below the directory's fd; the caller closes the fd. Links are followed as long as they stay below it.
+   * Opens `path` below the directory's fd; the caller closes the fd. Links are followed as long as they stay below it, or none
+   * at all with `noLinks`: then one is ELOOP wherever it leads.
    * @throws EXDEV for an absolute path or link, and for one that climbs out; ELOOP for a link of /proc
    */
-  openBeneath(directory: number, path: string, flags: number, mode: number): Promise<number>;
+  openBeneath(directory: number, path: string, flags: number, mode: number, noLinks?: boolean): Promise<number>;
+  /**
+   * Puts a copy of what is mounted at `sourcePath` of one process, with all below it, on `targetPath` of another; both
+   * absolute and resolved within the process's own root, no link leading out. A missing target is made with its
+   * parents (0755), a file for a file. No thread of Node's moves. @throws ESRCH for a process that is gone
+   */
+  copyMount(sourcePidfd: number, sourcePath: string, targetPidfd: number, targetPath: string): Promise<void>;
   /** Credits 1 to 65536 bytes as entropy in full and reseeds the kernel's generator (man 4 random). */
   addEntropy(data: Uint8Array): Promise<void>;
   /** man 2 swapon */

@@ -19,6 +19,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   berth::ExportMachine(env, exports);
   berth::ExportNamespace(env, exports);
   berth::ExportOpenat2(env, exports);
+  berth::ExportMountTree(env, exports);
   berth::ExportKernel(env, exports);
   berth::ExportNetlink(env, exports);
   berth::ExportXfs(env, exports);

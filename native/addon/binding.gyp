@@ -24,7 +24,7 @@
     {
       "target_name": "berth",
       "sources": [
-        "accept.cc", "addon.cc", "args.cc", "connect.cc", "fds.cc", "kernel.cc", "log.cc", "machine.cc", "namespace.cc",
+        "accept.cc", "addon.cc", "args.cc", "connect.cc", "fds.cc", "kernel.cc", "log.cc", "machine.cc", "mount_tree.cc", "namespace.cc",
         "netlink.cc", "openat2.cc", "pidfd.cc", "spawn.cc", "system_error.cc", "terminal.cc", "unix.cc", "vsock.cc",
         "watch.cc", "watcher.cc", "worker.cc", "xfs.cc"
       ],

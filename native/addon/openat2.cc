@@ -40,6 +40,7 @@ Napi::Value OpenBeneathVerb(const Napi::CallbackInfo& info) {
   how.flags = args.Uint32(info[2], "flags") | O_CLOEXEC;
   how.mode = static_cast<uint64_t>(args.Integer(info[3], "mode", 0, 07777));
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+  if (args.BooleanOrFalse(info[4], "noLinks")) how.resolve |= RESOLVE_NO_SYMLINKS;
   if (!args.ok()) return RejectPending(info.Env());
   // The thread's own: the caller may close its descriptor while the walk hangs on a stuck file system.
   const int own = fcntl(directory, F_DUPFD_CLOEXEC, 3);

@@ -18,6 +18,7 @@ void ExportTerminal(Napi::Env env, Napi::Object exports);
 void ExportMachine(Napi::Env env, Napi::Object exports);
 void ExportNamespace(Napi::Env env, Napi::Object exports);
 void ExportOpenat2(Napi::Env env, Napi::Object exports);
+void ExportMountTree(Napi::Env env, Napi::Object exports);
 void ExportKernel(Napi::Env env, Napi::Object exports);
 void ExportNetlink(Napi::Env env, Napi::Object exports);
 void ExportXfs(Napi::Env env, Napi::Object exports);

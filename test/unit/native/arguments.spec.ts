@@ -163,6 +163,12 @@ const verbs: Record<string, [name: string, kind: Kind, right: unknown][]> = {
     ['flags', 'uint32', 0],
     ['mode', 'uint16', 0],
   ],
+  copyMount: [
+    ['sourcePidfd', 'fd', 0],
+    ['sourcePath', 'text', '/x'],
+    ['targetPidfd', 'fd', 0],
+    ['targetPath', 'text', '/x'],
+  ],
   addEntropy: [['data', 'data', Buffer.from('x')]],
   memfdCreate: [['name', 'text', 'x']],
   splice: [
@@ -203,7 +209,16 @@ const verbs: Record<string, [name: string, kind: Kind, right: unknown][]> = {
   ],
 };
 const withoutArguments = ['vsockLocalCid', 'pipe', 'openPty', 'sync', 'mallocTrim', 'socketPair'];
-const promising = new Set(['vsockConnect', 'mount', 'umount', 'pinNamespace', 'openBeneath', 'addEntropy', 'swapOn']);
+const promising = new Set([
+  'vsockConnect',
+  'mount',
+  'umount',
+  'pinNamespace',
+  'openBeneath',
+  'copyMount',
+  'addEntropy',
+  'swapOn',
+]);
 
 const fields: Record<string, Kind> = {
   file: 'text',

@@ -55,6 +55,15 @@ describe('native openBeneath', () => {
     });
   }
 
+  it('follows no link at all when told so, wherever it leads', async () => {
+    symlinkSync('sub', join(folder, 'root/link'));
+    for (const path of ['link', 'link/file', 'sub/../link']) {
+      native().close(await native().openBeneath(root.fd, path, O_PATH, 0));
+      await assert.rejects(native().openBeneath(root.fd, path, O_PATH, 0, true), systemError('ELOOP', 'openat2', path));
+    }
+    native().close(await native().openBeneath(root.fd, 'sub/file', O_PATH, 0, true));
+  });
+
   it("refuses a magic link below /proc, which leads out without a path's help", async () => {
     const proc = await open('/proc', constants.O_RDONLY | constants.O_DIRECTORY);
     await assert.rejects(native().openBeneath(proc.fd, 'self/root', O_PATH, 0), systemError('ELOOP', 'openat2', 'self/root'));
