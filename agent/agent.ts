@@ -120,7 +120,12 @@ async function buildSandbox(config: Config, keeper: Keeper, devices: DeviceHost,
   const crun = new Crun({ file: config.crunPath, runtimeDir: config.stateDir, noPivot: needsNoPivot(await readRootFsType()) });
   await mkdir(config.bundleDir, { recursive: true, mode: 0o711 });
   await crun.prepare();
-  const storages = new StorageTable({ door, bundleDir: config.bundleDir, ...devices });
+  const storages = new StorageTable({
+    door,
+    bundleDir: config.bundleDir,
+    log: log.child({ subsystem: 'storage' }),
+    ...devices,
+  });
   const guest: GuestHost = {
     door,
     sharedMounts: new SharedMounts(),

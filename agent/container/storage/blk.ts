@@ -4,28 +4,33 @@ import { checkDeviceNode, waitForNode, waitForPciDisk } from '../../guest/device
 import { parsePciPath } from '../../guest/devices/pci-path.ts';
 import { waitForPmem } from '../../guest/devices/pmem-device.ts';
 import { parseScsiAddress, waitForScsiDisk } from '../../guest/devices/scsi-disk.ts';
-import { mountDevice } from './mount-device.ts';
+import { MKFS_TIMEOUT_MS, mountDevice } from './mount-device.ts';
 import type { StorageDriver, StorageHost } from './storage.ts';
 
 const FIELD = 'storages[].source';
 
-export const blk = onDevice('blk', async (source, host) => {
-  const path = source.startsWith('/') ? undefined : parsePciPath(source, FIELD);
-  return await (path === undefined
-    ? waitForNode(checkDeviceNode(source, host, FIELD), host)
-    : waitForPciDisk(source, path, host));
-});
+/** By the name of the driver: waits for the device of a storage and gives its node. */
+export const DEVICE_FINDERS = {
+  blk: async (source: string, host: StorageHost) => {
+    const path = source.startsWith('/') ? undefined : parsePciPath(source, FIELD);
+    return await (path === undefined
+      ? waitForNode(checkDeviceNode(source, host, FIELD), host)
+      : waitForPciDisk(source, path, host));
+  },
+  mmioblk: (source: string, host: StorageHost) => waitForNode(checkDeviceNode(source, host, FIELD), host),
+  scsi: (source: string, host: StorageHost) => waitForScsiDisk(parseScsiAddress(source, FIELD), host),
+  nvdimm: (source: string, host: StorageHost) => waitForPmem(source, host, FIELD),
+} as const;
 
-export const mmioblk = onDevice('mmioblk', (source, host) => waitForNode(checkDeviceNode(source, host, FIELD), host));
+export const blk = onDevice('blk');
+export const mmioblk = onDevice('mmioblk');
+export const scsi = onDevice('scsi');
+export const nvdimm = onDevice('nvdimm');
 
-export const scsi = onDevice('scsi', (source, host) => waitForScsiDisk(parseScsiAddress(source, FIELD), host));
-
-export const nvdimm = onDevice('nvdimm', (source, host) => waitForPmem(source, host, FIELD));
-
-/** @param find waits for the device and gives its node */
-function onDevice(name: string, find: (source: string, host: StorageHost) => Promise<string>): StorageDriver {
+function onDevice(name: keyof typeof DEVICE_FINDERS): StorageDriver {
   return {
     name,
-    attach: async (storage, host) => await mountDevice(await find(storage.source, host), storage, host),
+    extraPatienceMs: ({ driverOptions }) => (driverOptions.includes('create_filesystem') ? MKFS_TIMEOUT_MS : 0),
+    attach: async (storage, host) => await mountDevice(await DEVICE_FINDERS[name](storage.source, host), storage, host),
   };
 }

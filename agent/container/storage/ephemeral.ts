@@ -1,9 +1,11 @@
-// `ephemeral`: a tmpfs that ends with what uses it. Options are honoured, `fsgid=` gives the root a group.
+// `ephemeral`: memory that ends with what uses it, a tmpfs or (hugetlbfs.ts) huge pages. Options are honoured; `fsgid=`
+// gives the root a group.
 import { chmod, chown } from 'node:fs/promises';
 import { AgentError } from '../../errors.ts';
+import { withDirectory } from './guest-path.ts';
 import { parseMountOptions, takeOption } from './mount-options.ts';
-import { mountOn, unmountFrom, withDirectory } from './mount-target.ts';
-import type { StorageDriver } from './storage.ts';
+import { mountOn } from './mount-target.ts';
+import type { Detach, Storage, StorageDriver, StorageHost } from './storage.ts';
 
 const MAX_GID = 0xffff_fffe;
 /** Group-writable, and new files take the group. */
@@ -11,16 +13,10 @@ const GROUP_MODE = 0o2775;
 
 export const ephemeral: StorageDriver = {
   name: 'ephemeral',
-  attach: async (storage, { door }) => {
-    if (storage.fstype !== '' && storage.fstype !== 'tmpfs') {
-      throw new AgentError('unimplemented', `storages[].fstype: ephemeral storage of type ${storage.fstype} is not implemented`, {
-        fields: { field: 'fstype' },
-      });
-    }
+  attach: async (storage, host) => {
     const { value, rest } = takeOption(storage.options, 'fsgid');
     const gid = value === undefined ? undefined : parseGid(value);
-    await mountOn(door, storage.mountPoint, { source: storage.source || 'tmpfs', fstype: 'tmpfs' }, parseMountOptions(rest));
-    const detach = () => unmountFrom(door, storage.mountPoint);
+    const detach = await attachMemory({ ...storage, options: rest }, host);
     try {
       if (gid !== undefined) await giveToGroup(storage.mountPoint, gid);
       return detach;
@@ -30,6 +26,25 @@ export const ephemeral: StorageDriver = {
     }
   },
 };
+
+async function attachMemory(storage: Storage, host: StorageHost): Promise<Detach> {
+  switch (storage.fstype) {
+    case '':
+    case 'tmpfs':
+      return await mountOn(
+        host.door,
+        storage.mountPoint,
+        { source: storage.source || 'tmpfs', fstype: 'tmpfs' },
+        parseMountOptions(storage.options),
+      );
+    case 'hugetlbfs':
+      return await (await import('./hugetlbfs.ts')).attachHugetlbfs(storage, host);
+    default:
+      throw new AgentError('invalid_argument', `storages[].fstype: ephemeral storage is no ${JSON.stringify(storage.fstype)}`, {
+        fields: { field: 'fstype' },
+      });
+  }
+}
 
 export async function giveToGroup(path: string, gid: number, mode = GROUP_MODE): Promise<void> {
   await withDirectory(path, {}, async (directory) => {

@@ -2,8 +2,8 @@
 import { chmod } from 'node:fs/promises';
 import { AgentError } from '../../errors.ts';
 import { giveToGroup, parseGid } from './ephemeral.ts';
+import { makeDirectory, withDirectory } from './guest-path.ts';
 import { takeOption } from './mount-options.ts';
-import { makeDirectory, withDirectory } from './mount-target.ts';
 import type { StorageDriver } from './storage.ts';
 
 const SETGID = 0o2000;

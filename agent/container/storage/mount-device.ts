@@ -2,12 +2,12 @@
 import { AgentError } from '../../errors.ts';
 import { runTool } from '../../process/tool.ts';
 import { parseMountOptions } from './mount-options.ts';
-import { mountOn, unmountFrom } from './mount-target.ts';
+import { mountOn } from './mount-target.ts';
 import type { Detach, Storage, StorageHost } from './storage.ts';
 
 /** ext4 as Kata makes it: no journal, few inodes, for scratch space. */
 const MKFS = ['-F', '-O', '^has_journal', '-m', '0', '-i', '163840', '-I', '128'];
-const MKFS_TIMEOUT_MS = 60_000;
+export const MKFS_TIMEOUT_MS = 60_000;
 
 /** @param node of the device, which is there @throws invalid_argument; unimplemented for encryption */
 export async function mountDevice(node: string, storage: Storage, { door }: StorageHost): Promise<Detach> {
@@ -25,6 +25,5 @@ export async function mountDevice(node: string, storage: Storage, { door }: Stor
   if (storage.driverOptions.includes('create_filesystem')) {
     await runTool('mkfs.ext4', [...MKFS, node], { timeoutMs: MKFS_TIMEOUT_MS });
   }
-  await mountOn(door, storage.mountPoint, { source: node, fstype: storage.fstype }, options);
-  return () => unmountFrom(door, storage.mountPoint);
+  return await mountOn(door, storage.mountPoint, { source: node, fstype: storage.fstype }, options);
 }

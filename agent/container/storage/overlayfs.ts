@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { AgentError } from '../../errors.ts';
 import { checkContainerId } from '../spec/ids.ts';
 import { checkAbsolutePath, isWithin } from '../spec/paths.ts';
+import { makeDirectory } from './guest-path.ts';
 import { parseMountOptions, takeOption } from './mount-options.ts';
-import { makeDirectory, mountOn, unmountFrom } from './mount-target.ts';
+import { mountOverlay, splitLayers } from './overlay.ts';
 import type { Storage, StorageDriver, StorageHost } from './storage.ts';
 
 const READ_WRITE = 'io.katacontainers.fs-opt.overlay-rw';
@@ -14,22 +15,30 @@ export const overlayfs: StorageDriver = {
   name: 'overlayfs',
   attach: async (storage, host, containerId) => {
     await makeAskedDirectories(storage, host);
-    const options = [...storage.options, ...(await writableLayer(storage, host, containerId))];
-    if (takeOption(options, 'lowerdir').value === undefined) throw invalid('options', 'name no `lowerdir`');
-    await mountOn(host.door, storage.mountPoint, { source: 'overlay', fstype: 'overlay' }, parseMountOptions(options));
-    return () => unmountFrom(host.door, storage.mountPoint);
+    const options = storage.options.flatMap((option) => option.split(/(?<!\\),/));
+    const lower = takeOption(options, 'lowerdir');
+    const upper = takeOption(lower.rest, 'upperdir');
+    const work = takeOption(upper.rest, 'workdir');
+    if (lower.value === undefined) throw invalid('options', 'name no `lowerdir`');
+    if ((upper.value === undefined) !== (work.value === undefined)) {
+      throw invalid('options', 'name only one of `upperdir` and `workdir`');
+    }
+    const asked = upper.value === undefined ? undefined : { upper: upper.value, work: work.value! };
+    const writable = (await writableLayer(storage, host, containerId)) ?? asked;
+    const layers = { lower: splitLayers(lower.value), writable };
+    return await mountOverlay(host.door, storage.mountPoint, layers, parseMountOptions(work.rest));
   },
 };
 
 /** The upper and work directories, in the container's bundle and removed with it. */
-async function writableLayer(storage: Storage, { bundleDir }: StorageHost, containerId: string | undefined): Promise<string[]> {
-  if (!storage.driverOptions.includes(READ_WRITE)) return [];
+async function writableLayer(storage: Storage, { bundleDir }: StorageHost, containerId: string | undefined) {
+  if (!storage.driverOptions.includes(READ_WRITE)) return undefined;
   if (containerId === undefined) throw invalid('driver_options', `${READ_WRITE} needs a container`);
   const upper = join(bundleDir, checkContainerId(containerId), 'upper');
   const work = join(bundleDir, containerId, 'work');
   await makeDirectory(upper);
   await makeDirectory(work);
-  return [`upperdir=${upper}`, `workdir=${work}`];
+  return { upper, work };
 }
 
 async function makeAskedDirectories({ driverOptions }: Storage, { bundleDir }: StorageHost): Promise<void> {

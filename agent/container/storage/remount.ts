@@ -2,12 +2,16 @@
 import { MS } from '../../../native/index.ts';
 import { AgentError, fromErrno } from '../../errors.ts';
 import { type MountEntry, readMounts } from '../../guest/mount-table.ts';
+import { withinMs } from '../deadline.ts';
+import { withDirectory } from './guest-path.ts';
 import { parseMountOptions, takeOption } from './mount-options.ts';
-import { checkMountPoint, withDirectory } from './mount-target.ts';
+import { checkMountPoint } from './mount-target.ts';
 import type { Storage, StorageDoor } from './storage.ts';
 
 /** Of one request. */
 const MAX_STORAGES = 256;
+/** A tmpfs answers at once; what it lies in may not. */
+const TIMEOUT_MS = 10_000;
 /** What a mount keeps unless the request says otherwise; mount(2) alone would clear it. */
 const KEPT = new Set(['ro', 'nosuid', 'nodev', 'noexec', 'noatime', 'nodiratime', 'relatime', 'nosymfollow']);
 
@@ -25,7 +29,8 @@ export async function remountEphemeral(
   const changes = storages.map((storage) => planChange(storage, mounts));
   for (const { target, flags, data } of changes) {
     try {
-      await withDirectory(target, {}, (directory) => door.mount('tmpfs', directory, 'tmpfs', flags, data));
+      const remounting = withDirectory(target, {}, (directory) => door.mount('tmpfs', directory, 'tmpfs', flags, data));
+      await withinMs(TIMEOUT_MS, `remount ${target}`, remounting);
     } catch (error) {
       throw fromErrno(error, `Failed to update mounts: remount ${target}`, { mountPoint: target });
     }

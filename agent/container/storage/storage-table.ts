@@ -1,6 +1,7 @@
 // Which storages are attached, and who holds them. One entry a mount point, counted by its holders.
 // INVARIANTS: the work on one mount point is done one step after the other; an entry is in the table from before its
-// driver's first effect until after its last trace is gone; a failed add leaves nothing of its own behind.
+// driver's first effect until after its last trace is gone; a failed add leaves nothing of its own behind. Work that hangs in
+// the kernel ends its caller's wait, not itself: what it makes after that is undone as soon as it has made it.
 
 import { MS } from '../../../native/index.ts';
 import { AgentError } from '../../errors.ts';
@@ -10,14 +11,35 @@ import { applyFsGroup } from './fs-group.ts';
 import { local } from './local.ts';
 import { parseMountOptions } from './mount-options.ts';
 import { checkMountPoint } from './mount-target.ts';
+import { multiLayerErofs } from './multi-layer-erofs.ts';
 import { overlayfs } from './overlayfs.ts';
+import { type Progress, withPatience } from './patience.ts';
+import { groupLayers } from './root-layers.ts';
+import { Slots } from './slots.ts';
 import type { Detach, Storage, StorageDriver, StorageHost } from './storage.ts';
 import { virtioFs } from './virtio-fs.ts';
+import { watchableBind } from './watchable-bind.ts';
 
 /** Of one request. */
 const MAX_STORAGES = 256;
+/** The addon has 64 threads for calls that may hang: half of them are left for other calls, whatever the storages do. */
+const MAX_ATTACHING = 32;
+/** Kata's hosts wait 30 or 60 s for a container. */
+const ATTACH_PATIENCE_MS = 20_000;
+const DETACH_PATIENCE_MS = 10_000;
 
-export const STORAGE_DRIVERS: readonly StorageDriver[] = [blk, mmioblk, scsi, nvdimm, virtioFs, overlayfs, ephemeral, local];
+export const STORAGE_DRIVERS: readonly StorageDriver[] = [
+  blk,
+  mmioblk,
+  scsi,
+  nvdimm,
+  virtioFs,
+  overlayfs,
+  ephemeral,
+  local,
+  watchableBind,
+  multiLayerErofs,
+];
 
 /** What one `add` holds; give it back with `release`. */
 export interface HeldStorages {
@@ -33,22 +55,38 @@ interface Entry {
   turn: Promise<void>;
 }
 
+/** One holder's share of an entry, given back once. */
+interface Hold {
+  readonly entry: Entry;
+  given: boolean;
+}
+
 class Held implements HeldStorages {
-  readonly entries: Entry[] = [];
+  readonly holds: Hold[] = [];
 
   get mountPoints(): readonly string[] {
-    return this.entries.map(({ storage }) => storage.mountPoint);
+    return this.holds.map(({ entry }) => entry.storage.mountPoint);
   }
+}
+
+export interface TableLimits {
+  readonly attachPatienceMs?: number;
+  readonly detachPatienceMs?: number;
 }
 
 export class StorageTable {
   readonly #host: StorageHost;
   readonly #drivers: ReadonlyMap<string, StorageDriver>;
   readonly #entries = new Map<string, Entry>();
+  readonly #attaching = new Slots(MAX_ATTACHING, 'storages-attached-at-a-time');
+  readonly #attachPatienceMs: number;
+  readonly #detachPatienceMs: number;
 
-  constructor(host: StorageHost, drivers: readonly StorageDriver[] = STORAGE_DRIVERS) {
+  constructor(host: StorageHost, drivers: readonly StorageDriver[] = STORAGE_DRIVERS, limits: TableLimits = {}) {
     this.#host = host;
     this.#drivers = new Map(drivers.map((driver) => [driver.name, driver]));
+    this.#attachPatienceMs = limits.attachPatienceMs ?? ATTACH_PATIENCE_MS;
+    this.#detachPatienceMs = limits.detachPatienceMs ?? DETACH_PATIENCE_MS;
   }
 
   /** Names of the drivers, sorted. */
@@ -58,7 +96,8 @@ export class StorageTable {
 
   /**
    * Attaches the storages in their order; one whose mount point is in use already is only counted.
-   * @throws what the first failing one throws, after those before it were given back
+   * @throws what the first failing one throws, after those before it were given back; deadline_exceeded naming the storage that
+   * hangs
    */
   async add(storages: readonly Storage[], { containerId }: { containerId?: string }): Promise<HeldStorages> {
     if (storages.length > MAX_STORAGES) {
@@ -66,10 +105,10 @@ export class StorageTable {
         fields: { limit: 'storages-per-request' },
       });
     }
-    const checked = storages.map((storage) => this.#check(storage));
+    const checked = groupLayers(storages).map((storage) => this.#check(storage));
     const held = new Held();
     try {
-      for (const { storage, driver } of checked) held.entries.push(await this.#hold(storage, driver, containerId));
+      for (const { storage, driver } of checked) held.holds.push(await this.#holdInTime(storage, driver, containerId));
       return held;
     } catch (error) {
       await this.release(held).catch(() => {});
@@ -82,18 +121,18 @@ export class StorageTable {
    * All are tried; what could not be detached stays held, so that it can be tried again.
    */
   async release(held: HeldStorages): Promise<void> {
-    const { entries } = held as Held;
-    const stuck: Entry[] = [];
+    const { holds } = held as Held;
+    const stuck: Hold[] = [];
     let failure: unknown;
-    for (let entry = entries.pop(); entry !== undefined; entry = entries.pop()) {
+    for (let hold = holds.pop(); hold !== undefined; hold = holds.pop()) {
       try {
-        await this.#letGo(entry, false);
+        await this.#giveBack(hold);
       } catch (error) {
-        stuck.unshift(entry);
+        stuck.unshift(hold);
         failure ??= error;
       }
     }
-    entries.push(...stuck);
+    holds.push(...stuck);
     if (stuck.length > 0) throw failure;
   }
 
@@ -101,7 +140,8 @@ export class StorageTable {
   async releaseAll(): Promise<void> {
     const results: PromiseSettledResult<void>[] = [];
     for (const entry of [...this.#entries.values()].reverse()) {
-      results.push(...(await Promise.allSettled([this.#letGo(entry, true)])));
+      const detaching = this.#detachInTime(entry, () => this.#detach(entry));
+      results.push(...(await Promise.allSettled([detaching])));
     }
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
@@ -116,46 +156,79 @@ export class StorageTable {
     return { storage: { ...storage, mountPoint: checkMountPoint(storage.mountPoint) }, driver };
   }
 
-  async #hold(storage: Storage, driver: StorageDriver, containerId: string | undefined): Promise<Entry> {
+  async #holdInTime(storage: Storage, driver: StorageDriver, containerId: string | undefined): Promise<Hold> {
+    const { mountPoint, source } = storage;
+    return await withPatience(
+      {
+        patienceMs: this.#attachPatienceMs,
+        doing: `attach ${storage.driver} storage \`${source}\` on ${mountPoint}`,
+        fields: { driver: storage.driver, source, mountPoint },
+      },
+      (progress) => this.#hold(storage, driver, containerId, progress),
+      (hold) => this.#giveBack(hold),
+    );
+  }
+
+  async #hold(storage: Storage, driver: StorageDriver, containerId: string | undefined, progress: Progress): Promise<Hold> {
     const entry = this.#entries.get(storage.mountPoint) ?? { storage, holders: 0, detach: undefined, turn: Promise.resolve() };
     this.#entries.set(storage.mountPoint, entry);
     return await this.#inTurn(entry, async () => {
       // Its last holder may have gone while this one waited.
-      if (this.#entries.get(storage.mountPoint) !== entry) return await this.#hold(storage, driver, containerId);
-      if (entry.detach === undefined) await this.#attach(entry, driver, containerId);
+      if (this.#entries.get(storage.mountPoint) !== entry) return await this.#hold(storage, driver, containerId, progress);
+      if (entry.detach === undefined) await this.#attach(entry, driver, containerId, progress);
       else checkSame(entry.storage, storage);
       entry.holders++;
-      return entry;
+      return { entry, given: false };
     });
   }
 
-  async #attach(entry: Entry, driver: StorageDriver, containerId: string | undefined): Promise<void> {
+  async #attach(entry: Entry, driver: StorageDriver, containerId: string | undefined, progress: Progress): Promise<void> {
     const { storage } = entry;
     try {
-      const detach = await driver.attach(storage, this.#host, containerId);
-      try {
-        if (storage.fsGroup) await applyFsGroup(storage.mountPoint, storage.fsGroup, isReadOnly(storage));
-      } catch (error) {
-        await detach().catch(() => {});
-        throw error;
-      }
-      entry.detach = detach;
+      await this.#attaching.run(progress.signal, async () => {
+        progress.moved(this.#attachPatienceMs + (this.#host.hotplugTimeoutMs ?? 0) + (driver.extraPatienceMs?.(storage) ?? 0));
+        const detach = await driver.attach(storage, this.#host, containerId);
+        try {
+          if (storage.fsGroup) await applyFsGroup(storage.mountPoint, storage.fsGroup, isReadOnly(storage), progress);
+        } catch (error) {
+          await detach().catch(() => {});
+          throw error;
+        }
+        entry.detach = detach;
+      });
     } catch (error) {
       this.#entries.delete(storage.mountPoint);
       throw error;
     }
   }
 
-  async #letGo(entry: Entry, whoeverHolds: boolean): Promise<void> {
-    await this.#inTurn(entry, async () => {
-      if (this.#entries.get(entry.storage.mountPoint) !== entry) return;
-      const last = entry.holders <= 1;
-      if (whoeverHolds || (last && !entry.storage.shared)) {
-        await entry.detach?.();
-        this.#entries.delete(entry.storage.mountPoint);
-      }
-      entry.holders = Math.max(0, entry.holders - 1);
+  async #giveBack(hold: Hold): Promise<void> {
+    const { entry } = hold;
+    await this.#detachInTime(entry, async () => {
+      if (hold.given) return;
+      if (entry.holders === 1 && !entry.storage.shared) await this.#detach(entry);
+      entry.holders--;
+      hold.given = true;
     });
+  }
+
+  async #detach(entry: Entry): Promise<void> {
+    const { mountPoint } = entry.storage;
+    if (this.#entries.get(mountPoint) !== entry) return;
+    await entry.detach?.();
+    this.#entries.delete(mountPoint);
+  }
+
+  async #detachInTime(entry: Entry, step: () => Promise<void>): Promise<void> {
+    const { driver, mountPoint } = entry.storage;
+    await withPatience(
+      {
+        patienceMs: this.#detachPatienceMs,
+        doing: `detach ${driver} storage from ${mountPoint}`,
+        fields: { driver, mountPoint },
+      },
+      () => this.#inTurn(entry, step),
+    );
   }
 
   async #inTurn<T>(entry: Entry, step: () => Promise<T>): Promise<T> {

@@ -1,6 +1,7 @@
 // What a client asks to be mounted in the guest, and what a driver makes of it. Knows no protocol.
 import type { Native } from '../../../native/index.ts';
 import type { DeviceHost } from '../../guest/devices/wait-for-device.ts';
+import type { Logger } from '../../log.ts';
 
 export interface Storage {
   /** Name of the driver: `blk`, `virtio-fs` and so on. */
@@ -16,6 +17,8 @@ export interface Storage {
   readonly fsGroup?: FsGroup;
   /** Stays until the sandbox ends, whichever containers go. */
   readonly shared: boolean;
+  /** What a storage of several is put together from (root-layers.ts). */
+  readonly layers?: readonly Storage[];
 }
 
 /** Group ownership of a volume's content. */
@@ -32,6 +35,9 @@ export interface StorageHost extends DeviceHost {
   readonly door: StorageDoor;
   /** Where bundles lie; a container's overlay is put beside its rootfs. */
   readonly bundleDir: string;
+  readonly log?: Logger;
+  /** How often watched copies are compared with their sources; 2 s unless told. */
+  readonly watchPollMs?: number;
 }
 
 /** Undoes what `attach` did. Never called twice, nor at the same time as anything else on this mount point. */
@@ -39,6 +45,8 @@ export type Detach = () => Promise<void>;
 
 export interface StorageDriver {
   readonly name: string;
+  /** How much longer than usual an attach may take: a file system has to be made first. */
+  extraPatienceMs?(storage: Storage): number;
   /** Leaves nothing behind when it fails. @param containerId absent for a storage of the sandbox */
   attach(storage: Storage, host: StorageHost, containerId: string | undefined): Promise<Detach>;
 }

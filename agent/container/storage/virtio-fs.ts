@@ -1,7 +1,7 @@
 // `virtio-fs`: a directory of the host, by its tag.
 import { readMounts } from '../../guest/mount-table.ts';
 import { parseMountOptions } from './mount-options.ts';
-import { mountOn, unmountFrom } from './mount-target.ts';
+import { mountOn } from './mount-target.ts';
 import type { StorageDriver } from './storage.ts';
 
 export const virtioFs: StorageDriver = {
@@ -11,7 +11,6 @@ export const virtioFs: StorageDriver = {
     // Mounted at boot or by an earlier agent: it is used as it is, and is not ours to unmount.
     const mounted = (await readMounts()).some(({ target, fstype }) => target === storage.mountPoint && fstype === 'virtiofs');
     if (mounted) return async () => {};
-    await mountOn(door, storage.mountPoint, { source: storage.source, fstype: storage.fstype || 'virtiofs' }, options);
-    return () => unmountFrom(door, storage.mountPoint);
+    return await mountOn(door, storage.mountPoint, { source: storage.source, fstype: storage.fstype || 'virtiofs' }, options);
   },
 };

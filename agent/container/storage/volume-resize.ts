@@ -4,8 +4,8 @@ import { AgentError, fromErrno } from '../../errors.ts';
 import { type MountEntry, readMounts } from '../../guest/mount-table.ts';
 import { runTool } from '../../process/tool.ts';
 import { checkAbsolutePath } from '../spec/paths.ts';
+import { withDirectory } from './guest-path.ts';
 import { parseMountOptions } from './mount-options.ts';
-import { withDirectory } from './mount-target.ts';
 import type { StorageDoor } from './storage.ts';
 
 const TIMEOUT_MS = 50_000;

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { blk, mmioblk } from '../../../../agent/container/storage/blk.ts';
 import { ephemeral } from '../../../../agent/container/storage/ephemeral.ts';
-import { applyFsGroup } from '../../../../agent/container/storage/fs-group.ts';
 import { local } from '../../../../agent/container/storage/local.ts';
+import { splitLayers } from '../../../../agent/container/storage/overlay.ts';
 import { overlayfs } from '../../../../agent/container/storage/overlayfs.ts';
 import type { Storage, StorageDriver, StorageHost } from '../../../../agent/container/storage/storage.ts';
 import { STORAGE_DRIVERS } from '../../../../agent/container/storage/storage-table.ts';
@@ -55,12 +55,14 @@ describe('storage drivers', () => {
     assert.deepEqual(STORAGE_DRIVERS.map(({ name }) => name).sort(), [
       'blk',
       'ephemeral',
+      'erofs.multi-layer',
       'local',
       'mmioblk',
       'nvdimm',
       'overlayfs',
       'scsi',
       'virtio-fs',
+      'watchable-bind',
     ]);
   });
 
@@ -103,16 +105,48 @@ describe('storage drivers', () => {
   });
 
   describe('overlayfs', () => {
+    let l1: string;
+    let l2: string;
+
+    beforeEach(async () => {
+      [l1, l2] = [join(root, 'l1'), join(root, 'l2')];
+      for (const layer of [l1, l2]) await mkdir(layer);
+    });
+
     it('puts layers over each other as they were listed', async () => {
-      await attach(overlayfs, { options: ['lowerdir=/l1:/l2', 'ro'] });
-      assert.deepEqual(door.calls, [`mount overlay ${root}/m overlay ${MS.RDONLY} lowerdir=/l1:/l2`]);
+      await attach(overlayfs, { options: [`lowerdir=${l1}:${l2}`, 'ro', 'index=off'] });
+      assert.deepEqual(door.calls, [`mount overlay ${root}/m overlay ${MS.RDONLY} lowerdir=${l1}:${l2},index=off`]);
+    });
+
+    it('follows no link to a layer: a container may have planted it', async () => {
+      await symlink('/etc', join(root, 'planted'));
+      for (const layer of [`${root}/planted`, `${root}/planted/ssh`]) {
+        await assert.rejects(attach(overlayfs, { options: [`lowerdir=${l1}:${layer}`] }), (error) =>
+          hasCode(error, 'invalid_argument'),
+        );
+        const writable = [`lowerdir=${l1}`, `upperdir=${layer}`, `workdir=${l2}`];
+        await assert.rejects(attach(overlayfs, { options: writable }), (error) => hasCode(error, 'invalid_argument'));
+      }
+      assert.deepEqual(door.calls, []);
+    });
+
+    it('takes a colon in the name of a layer when it is escaped, and no empty one', () => {
+      assert.deepEqual(splitLayers('/a:/b\\:c'), ['/a', '/b:c']);
+      for (const text of ['', '/a:', '/a::/b', Array(201).fill('/a').join(':')])
+        assert.throws(() => splitLayers(text), refused('options'));
+    });
+
+    it('takes the upper layer that it is given, whole', async () => {
+      await attach(overlayfs, { options: [`lowerdir=${l1},upperdir=${l2}`, `workdir=${root}`] });
+      assert.deepEqual(door.calls, [`mount overlay ${root}/m overlay 0 lowerdir=${l1},upperdir=${l2},workdir=${root}`]);
+      await assert.rejects(attach(overlayfs, { options: [`lowerdir=${l1}`, `upperdir=${l2}`] }), refused('options'));
     });
 
     it("makes a writable layer of the container's own when asked", async () => {
-      await attach(overlayfs, { options: ['lowerdir=/l1'], driverOptions: ['io.katacontainers.fs-opt.overlay-rw'] }, 'c1');
+      await attach(overlayfs, { options: [`lowerdir=${l1}`], driverOptions: ['io.katacontainers.fs-opt.overlay-rw'] }, 'c1');
       const bundle = join(root, 'bundles/c1');
       assert.deepEqual(door.calls, [
-        `mount overlay ${root}/m overlay 0 lowerdir=/l1,upperdir=${bundle}/upper,workdir=${bundle}/work`,
+        `mount overlay ${root}/m overlay 0 lowerdir=${l1},upperdir=${bundle}/upper,workdir=${bundle}/work`,
       ]);
       assert.ok((await stat(join(bundle, 'work'))).isDirectory());
     });
@@ -125,7 +159,7 @@ describe('storage drivers', () => {
 
     it('makes directories it is told to make, below the bundles only', async () => {
       const create = (path: string) => ({
-        options: ['lowerdir=/l'],
+        options: [`lowerdir=${l1}`],
         driverOptions: [`io.katacontainers.volume.overlayfs.create_directory=${path}`],
       });
       await attach(overlayfs, create(join(root, 'bundles/c1/snap')));
@@ -161,8 +195,8 @@ describe('storage drivers', () => {
       }
     });
 
-    it('is no other file system yet', async () => {
-      await assert.rejects(attach(ephemeral, { fstype: 'hugetlbfs' }), (error) => hasCode(error, 'unimplemented'));
+    it('is no other file system', async () => {
+      await assert.rejects(attach(ephemeral, { fstype: 'ext4' }), refused('fstype'));
     });
   });
 
@@ -178,40 +212,6 @@ describe('storage drivers', () => {
     it('refuses a mode that is none', async () => {
       for (const mode of ['9', '777777', '', 'rwx'])
         await assert.rejects(attach(local, { options: [`mode=${mode}`] }), refused('options'));
-    });
-  });
-
-  describe('group ownership of a volume', () => {
-    const gid = process.getgid?.() ?? 0;
-    const mode = async (name: string) => (await stat(join(root, 'v', name))).mode & 0o7777;
-
-    beforeEach(async () => {
-      await mkdir(join(root, 'v/d'), { recursive: true });
-      await writeFile(join(root, 'v/d/f'), '', { mode: 0o600 });
-      await writeFile(join(root, 'outside'), '', { mode: 0o600 });
-      await chmod(join(root, 'v/d'), 0o700);
-      await symlink('../outside', join(root, 'v/link'));
-    });
-
-    it('opens files and directories to the group, and follows no link', async () => {
-      await applyFsGroup(join(root, 'v'), { gid, policy: 'always' }, false);
-      assert.equal(await mode('d'), 0o2770);
-      assert.equal(await mode('d/f'), 0o660);
-      assert.equal((await stat(join(root, 'outside'))).mode & 0o777, 0o600);
-    });
-
-    it('gives no write permission on a read-only volume', async () => {
-      await applyFsGroup(join(root, 'v'), { gid, policy: 'always' }, true);
-      assert.equal(await mode('d/f'), 0o640);
-    });
-
-    it('leaves a volume alone whose root is right, if that is the policy', async () => {
-      await chmod(join(root, 'v'), 0o2775);
-      await applyFsGroup(join(root, 'v'), { gid, policy: 'on_root_mismatch' }, false);
-      assert.equal(await mode('d/f'), 0o600);
-      await chmod(join(root, 'v'), 0o755);
-      await applyFsGroup(join(root, 'v'), { gid, policy: 'on_root_mismatch' }, false);
-      assert.equal(await mode('d/f'), 0o660);
     });
   });
 });

@@ -2,14 +2,9 @@ import assert from 'node:assert/strict';
 import { access, mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { makeDirectory, removeEmpty, withEntry } from '../../../../agent/container/storage/guest-path.ts';
 import { parseMountOptions } from '../../../../agent/container/storage/mount-options.ts';
-import {
-  checkMountPoint,
-  makeDirectory,
-  mountOn,
-  removeDirectory,
-  unmountFrom,
-} from '../../../../agent/container/storage/mount-target.ts';
+import { checkMountPoint, mountOn, unmountFrom } from '../../../../agent/container/storage/mount-target.ts';
 import { hasCode } from '../../../../agent/errors.ts';
 import { MS } from '../../../../native/index.ts';
 import { type RecordingDoor, recordingDoor } from './recording-door.ts';
@@ -53,7 +48,7 @@ describe('a mount point', () => {
     await mkdir(join(directory, 'outside/x'), { recursive: true });
     await symlink('outside', join(directory, 'link'));
     await assert.rejects(unmountFrom(door, join(directory, 'link/x')), (error) => hasCode(error, 'invalid_argument'));
-    await assert.rejects(removeDirectory(join(directory, 'link/x')), (error) => hasCode(error, 'invalid_argument'));
+    await assert.rejects(removeEmpty(join(directory, 'link/x')), (error) => hasCode(error, 'invalid_argument'));
     assert.deepEqual(door.calls, []);
     await access(join(directory, 'outside/x'));
   });
@@ -64,12 +59,62 @@ describe('a mount point', () => {
   });
 
   it('gets a bind mount in steps: the bind, its own flags, its propagation', async () => {
-    await mountOn(door, join(directory, 'b'), { source: '/src', fstype: '' }, parseMountOptions(['bind', 'ro', 'rslave']));
+    await mkdir(join(directory, 'src'));
+    const source = { source: join(directory, 'src'), fstype: 'bind' };
+    await mountOn(door, join(directory, 'b'), source, parseMountOptions(['bind', 'ro', 'rslave']));
     assert.deepEqual(door.calls, [
-      `mount /src ${directory}/b  ${MS.BIND | MS.RDONLY}`,
+      `mount ${directory}/src ${directory}/b  ${MS.BIND | MS.RDONLY}`,
       `mount none ${directory}/b  ${MS.BIND | MS.RDONLY | MS.REMOUNT}`,
       `mount none ${directory}/b  ${MS.SLAVE | MS.REC}`,
     ]);
+  });
+
+  it('is a file where a file is bound', async () => {
+    await writeFile(join(directory, 'src'), 'content');
+    const source = { source: join(directory, 'src'), fstype: 'bind' };
+    const detach = await mountOn(door, join(directory, 'a/b'), source, parseMountOptions(['bind']));
+    assert.deepEqual(door.calls, [`mount ${directory}/src ${directory}/a/b  ${MS.BIND}`]);
+    assert.ok((await stat(join(directory, 'a/b'))).isFile());
+    await detach();
+    assert.deepEqual(await readdir(join(directory, 'a')), []);
+  });
+
+  it('gets no bind mount of what a symbolic link leads to, nor of what belongs to the agent', async () => {
+    await mkdir(join(directory, 'shared'));
+    await symlink('/etc', join(directory, 'shared/link'));
+    const sources = ['shared/link', 'shared/link/ssh'].map((name) => join(directory, name));
+    for (const source of [...sources, '/run/berth', '/proc/self/root', 'relative', '/a/../b']) {
+      await assert.rejects(
+        mountOn(door, join(directory, 'b'), { source, fstype: 'bind' }, parseMountOptions(['bind'])),
+        (error) => hasCode(error, 'invalid_argument'),
+        source,
+      );
+    }
+    assert.deepEqual(door.calls, []);
+  });
+
+  it('is removed with its mount when it was made for it and is empty, and left when it was there', async () => {
+    const detachMade = await mountOn(door, join(directory, 'made'), TMPFS, parseMountOptions([]));
+    await mkdir(join(directory, 'there'));
+    const detachThere = await mountOn(door, join(directory, 'there'), TMPFS, parseMountOptions([]));
+    await detachMade();
+    await detachThere();
+    await detachThere();
+    assert.deepEqual(await readdir(directory), ['there']);
+  });
+
+  it('is not left behind when the mount fails', async () => {
+    door.fail = { match: /^mount/, code: 'EIO' };
+    await assert.rejects(mountOn(door, join(directory, 'made'), TMPFS, parseMountOptions([])));
+    assert.deepEqual(await readdir(directory), []);
+  });
+
+  it('is told apart from a file, and from nothing', async () => {
+    await writeFile(join(directory, 'file'), '');
+    const kind = (name: string) => withEntry(join(directory, name), async (_entry, isDirectory) => isDirectory);
+    assert.equal(await kind('.'), true);
+    assert.equal(await kind('file'), false);
+    await assert.rejects(kind('none'), (error) => hasCode(error, 'not_found'));
   });
 
   it('has nothing mounted when a later step fails', async () => {
@@ -85,8 +130,8 @@ describe('a mount point', () => {
     await mkdir(join(directory, 'a'));
     await unmountFrom(door, join(directory, 'a'));
     await unmountFrom(door, join(directory, 'no/such'));
-    await removeDirectory(join(directory, 'a'));
-    await removeDirectory(join(directory, 'a'));
+    await removeEmpty(join(directory, 'a'));
+    await removeEmpty(join(directory, 'a'));
   });
 
   it('says what is in the way when it cannot be unmounted', async () => {

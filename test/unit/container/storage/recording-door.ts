@@ -17,7 +17,8 @@ export function recordingDoor(): RecordingDoor {
     fail: undefined,
     delay: undefined,
     mount: async (source, target, fstype, flags, data) => {
-      await record(`mount ${source} ${await resolve(target)} ${fstype} ${flags} ${data}`.trim());
+      const options = (await Promise.all(data.split(/(?<=[=:])|(?=[,:])/).map(resolve))).join('');
+      await record(`mount ${await resolve(source)} ${await resolve(target)} ${fstype} ${flags} ${options}`.trim());
     },
     umount: async (target) => {
       await record(`umount ${await resolve(target)}`);

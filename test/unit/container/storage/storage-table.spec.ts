@@ -166,3 +166,127 @@ describe('the table of storages', () => {
     );
   });
 });
+
+describe('a storage that hangs', () => {
+  const PATIENCE_MS = 60;
+  let hanging: Map<string, PromiseWithResolvers<void>>;
+  let attached: Set<string>;
+  let table: StorageTable;
+
+  beforeEach(() => {
+    hanging = new Map();
+    attached = new Set();
+    const wait = async (what: string) => await hanging.get(what)?.promise;
+    const fake: StorageDriver = {
+      name: 'fake',
+      extraPatienceMs: ({ source }) => (source === 'slow' ? 10 * PATIENCE_MS : 0),
+      attach: async ({ mountPoint }) => {
+        await wait(`attach ${mountPoint}`);
+        assert.ok(!attached.has(mountPoint), `${mountPoint} is attached twice`);
+        attached.add(mountPoint);
+        return async () => {
+          await wait(`detach ${mountPoint}`);
+          attached.delete(mountPoint);
+        };
+      },
+    };
+    table = new StorageTable(HOST, [fake], { attachPatienceMs: PATIENCE_MS, detachPatienceMs: PATIENCE_MS });
+  });
+
+  const hang = (what: string) => {
+    const gate = Promise.withResolvers<void>();
+    hanging.set(what, gate);
+    return gate;
+  };
+  const late = (name: string) => (error: unknown) => hasCode(error, 'deadline_exceeded') && error.message.includes(name);
+  const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
+
+  it('is named when the time is over, and those before it are given back', async () => {
+    hang('attach /m/b');
+    await assert.rejects(
+      table.add([storage('/m/a'), storage('/m/b', { source: 'dead' })], {}),
+      (error) =>
+        hasCode(error, 'deadline_exceeded') &&
+        error.message === 'attach fake storage `dead` on /m/b: nothing happened for 60 ms' &&
+        error.fields['mountPoint'] === '/m/b',
+    );
+    assert.deepEqual([...attached], []);
+  });
+
+  it('is undone when it is attached after all', async () => {
+    const gate = hang('attach /m/a');
+    await assert.rejects(table.add([storage('/m/a')], {}), late('/m/a'));
+    hanging.clear();
+    gate.resolve();
+    await settle();
+    assert.deepEqual([...attached], []);
+    const held = await table.add([storage('/m/a')], {});
+    assert.deepEqual([...attached], ['/m/a']);
+    await table.release(held);
+    assert.deepEqual([...attached], []);
+  });
+
+  it('keeps its place until then: another for the same place waits, and gives up in its turn', async () => {
+    const gate = hang('attach /m/a');
+    const both = [table.add([storage('/m/a')], {}), table.add([storage('/m/a')], {})];
+    await Promise.all(both.map((add) => assert.rejects(add, late('/m/a'))));
+    gate.resolve();
+    await settle();
+    assert.deepEqual([...attached], []);
+  });
+
+  it('holds up no other', async () => {
+    const gates = Array.from({ length: 20 }, (_, at) => hang(`attach /dead/${at}`));
+    const dead = gates.map((_, at) => assert.rejects(table.add([storage(`/dead/${at}`)], {}), late(`/dead/${at}`)));
+    const held = await table.add([storage('/m/a'), storage('/m/b')], {});
+    assert.deepEqual([...attached], ['/m/a', '/m/b']);
+    await table.release(held);
+    await Promise.all(dead);
+    for (const gate of gates) gate.resolve();
+  });
+
+  it('takes one of 32 places with it; one that waited for a place in vain is never attached', async () => {
+    const gates = Array.from({ length: 32 }, (_, at) => hang(`attach /dead/${at}`));
+    const dead = gates.map((_, at) => assert.rejects(table.add([storage(`/dead/${at}`)], {}), late(`/dead/${at}`)));
+    await assert.rejects(table.add([storage('/m/late')], {}), late('/m/late'));
+    await Promise.all(dead);
+    for (const gate of gates) gate.resolve();
+    await settle();
+    assert.deepEqual([...attached], []);
+    await table.add([storage('/m/late')], {});
+    assert.deepEqual([...attached], ['/m/late']);
+  });
+
+  it('is given longer when it has more to do', async () => {
+    const gate = hang('attach /m/a');
+    setTimeout(() => gate.resolve(), 3 * PATIENCE_MS);
+    await table.add([storage('/m/a', { source: 'slow' })], {});
+    assert.deepEqual([...attached], ['/m/a']);
+  });
+
+  it('that can not be detached is named, stays held, and can be given back again', async () => {
+    const held = await table.add([storage('/m/a'), storage('/m/b')], {});
+    const gate = hang('detach /m/b');
+    await assert.rejects(table.release(held), late('/m/b'));
+    assert.deepEqual(held.mountPoints, ['/m/b']);
+    assert.deepEqual([...attached], ['/m/b']);
+    hanging.clear();
+    gate.resolve();
+    await table.release(held);
+    assert.deepEqual([...attached], []);
+  });
+
+  it('that can not be detached in time is counted once, however often it is given back', async () => {
+    const first = await table.add([storage('/m/a')], {});
+    const gate = hang('detach /m/a');
+    await assert.rejects(table.release(first), late('/m/a'));
+    const second = table.add([storage('/m/a')], {});
+    hanging.clear();
+    gate.resolve();
+    await second;
+    await table.release(first);
+    assert.deepEqual([...attached], ['/m/a']);
+    await table.release(await second);
+    assert.deepEqual([...attached], []);
+  });
+});
