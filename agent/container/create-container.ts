@@ -3,6 +3,7 @@ import { bundleOf, mountRootfs, removeTree, writeBundleFile } from './bundle.ts'
 import { openCgroup } from './cgroup.ts';
 import { Container } from './container.ts';
 import type { ContainerHost } from './container-host.ts';
+import { type CopiedMount, checkCopiedMounts, copyMounts, type InitProcess } from './copied-mounts.ts';
 import { launch } from './launch.ts';
 import { checkMountSources } from './mount-sources.ts';
 import { watchOom } from './oom.ts';
@@ -17,11 +18,15 @@ export interface CreateContainerRequest {
   readonly id: string;
   readonly spec: RuntimeSpec;
   readonly storages: readonly Storage[];
+  /** Mounts of other containers that this one gets. */
+  readonly copiedMounts?: readonly CopiedMount[];
 }
 
 /** What the sandbox adds: its namespaces, and whom to tell of an out-of-memory kill. */
 export interface SandboxView extends Omit<PrepareContext, 'containerId' | 'bundleRootfs' | 'onDropped'> {
   onOom(containerId: string): void;
+  /** The init process of another container, by its id or its name in the pod. */
+  initOf(container: string): InitProcess | undefined;
 }
 
 /** @throws invalid_argument naming the field; internal with crun's text */
@@ -43,11 +48,12 @@ export async function createContainer(
 
 async function build(
   host: ContainerHost,
-  { id, spec: asked, storages: wanted }: CreateContainerRequest,
+  { id, spec: asked, storages: wanted, copiedMounts = [] }: CreateContainerRequest,
   sandbox: SandboxView,
   undo: AsyncDisposableStack,
 ): Promise<Container> {
   const bundle = bundleOf(host.bundleDir, id);
+  const copied = checkCopiedMounts(copiedMounts);
   const spec = prepareSpec(asked, {
     ...sandbox,
     containerId: id,
@@ -70,6 +76,7 @@ async function build(
   );
   undo.defer(() => init.close());
   await unmountRootfs();
+  await copyMounts(copied, init, { find: sandbox.initOf });
   const oom = await watchOom(cgroup.directory, (kills) => {
     for (let kill = 0; kill < kills; kill++) sandbox.onOom(id);
   });

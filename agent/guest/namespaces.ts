@@ -30,8 +30,7 @@ export async function pinSandboxNamespaces(
   }
   const paths = { ipcPath: join(directory, 'ipc'), utsPath: join(directory, 'uts') };
   await mkdir(directory, { recursive: true, mode: 0o755 });
-  await detachMount(door, paths.ipcPath);
-  await detachMount(door, paths.utsPath);
+  await unpinSandboxNamespaces(directory, door);
   try {
     await door.pinNamespace('ipc', paths.ipcPath);
     await door.pinNamespace('uts', paths.utsPath, hostname === '' ? undefined : hostname);
@@ -40,4 +39,10 @@ export async function pinSandboxNamespaces(
     throw fromErrno(error, `pin the sandbox's namespaces in ${directory}`);
   }
   return paths;
+}
+
+/** Those that are pinned live on only in containers. None pinned is fine. */
+export async function unpinSandboxNamespaces(directory = DIRECTORY, door: Pick<Native, 'umount'> = native()): Promise<void> {
+  await detachMount(door, join(directory, 'ipc'));
+  await detachMount(door, join(directory, 'uts'));
 }

@@ -51,6 +51,11 @@ export class ContainerProcess {
     return this.#exit;
   }
 
+  /** Of the process while it lives; ours to close. */
+  get pidfd(): number | undefined {
+    return this.#pidfd;
+  }
+
   /** Gone, told to someone who waited, and all its output read: nobody needs its record any more. */
   get finished(): boolean {
     return this.#waited && this.#exit !== undefined && this.stdio.stdout.consumed && this.stdio.stderr.consumed;

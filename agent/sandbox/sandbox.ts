@@ -1,7 +1,7 @@
 // The one sandbox of this VM: which containers exist, what they share, and its end.
 // INVARIANTS: an id is in the registry from before its container's first effect until after its last trace is gone;
 // work on one container goes through its gate, and nothing here is held across two containers.
-import { mkdir } from 'node:fs/promises';
+import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { removeTree } from '../container/bundle.ts';
 import type { Container } from '../container/container.ts';
 import type { ContainerHost } from '../container/container-host.ts';
@@ -12,7 +12,7 @@ import type { HeldStorages } from '../container/storage/storage-table.ts';
 import { AgentError } from '../errors.ts';
 import { setupDns } from '../guest/dns.ts';
 import { type KernelModule, loadKernelModules } from '../guest/modules.ts';
-import { pinSandboxNamespaces, type SandboxNamespaces } from '../guest/namespaces.ts';
+import { pinSandboxNamespaces, type SandboxNamespaces, unpinSandboxNamespaces } from '../guest/namespaces.ts';
 import { Gate } from './gate.ts';
 import { OomQueue } from './oom-queue.ts';
 
@@ -47,7 +47,8 @@ export class Sandbox {
   readonly #settings = new Gate();
   #namespaces: SandboxNamespaces | undefined;
   #storages: HeldStorages | undefined;
-  #firstContainer: Container | undefined;
+  /** The pid namespace of the first container: what joins it goes by this descriptor, whoever gets the pid next. */
+  #pidns: { readonly owner: Container; readonly file: FileHandle } | undefined;
   #id = '';
   #destroying = false;
   #markDestroyed: () => void;
@@ -74,14 +75,20 @@ export class Sandbox {
       this.#refuseWhenDestroying();
       if (this.#entries.size > 0)
         throw new AgentError('failed_precondition', 'the sandbox has containers', { fields: { sandbox: this.#id } });
-      if (this.#storages !== undefined) await this.#host.storages.release(this.#storages);
-      this.#storages = undefined;
-      await removeTree(this.#host.door, this.#host.bundleDir);
+      await this.#clear();
       await mkdir(this.#host.bundleDir, { recursive: true, mode: 0o711 });
       await loadKernelModules(options.kernelModules);
-      this.#namespaces = await pinSandboxNamespaces(options.hostname);
-      this.#storages = await this.#host.storages.add(options.storages, {});
-      await setupDns(options.dns);
+      try {
+        this.#namespaces = await pinSandboxNamespaces(options.hostname);
+        this.#storages = await this.#host.storages.add(options.storages, {});
+        await setupDns(options.dns);
+      } catch (error) {
+        // What failed is what is told; what could not be undone is undone by the next create, or named by it.
+        await this.#clear().catch((undoing: unknown) => {
+          this.#host.log.error('sandbox half made', { sandbox: options.id, error: undoing });
+        });
+        throw error;
+      }
       if (options.id !== '') this.#id = options.id;
       this.#host.log.info('sandbox created', { sandbox: this.#id, hostname: options.hostname });
     });
@@ -106,7 +113,7 @@ export class Sandbox {
       await entry.gate.exclusive(async () => {
         const container = await createContainer(this.#host, options, this.#view(options.sandboxPidns));
         entry.container = container;
-        this.#firstContainer ??= container;
+        this.#pidns ??= await openPidNamespace(container);
       });
     } catch (error) {
       this.#entries.delete(id);
@@ -136,7 +143,10 @@ export class Sandbox {
     await this.alone(id, async (container) => {
       await container.destroy();
       this.#entries.delete(id);
-      if (this.#firstContainer === container) this.#firstContainer = undefined;
+      if (this.#pidns?.owner === container) {
+        await this.#pidns.file.close();
+        this.#pidns = undefined;
+      }
     });
   }
 
@@ -158,15 +168,17 @@ export class Sandbox {
   }
 
   #view(sandboxPidns: boolean) {
-    const first = this.#firstContainer?.init;
-    const pidPath = first !== undefined && first.exit === undefined ? `/proc/${first.identity.pid}/ns/pid` : undefined;
-    if (sandboxPidns && pidPath === undefined && this.#firstContainer !== undefined) {
+    const pidns = this.#pidns;
+    const pidPath = pidns?.owner.init.exit === undefined && pidns ? `/proc/${process.pid}/fd/${pidns.file.fd}` : undefined;
+    // The one that asks is among the entries; the first of all gets a namespace of its own, and the others join that.
+    if (sandboxPidns && pidPath === undefined && this.#entries.size > 1) {
       throw new AgentError('internal', 'Sandbox does not have sandbox_pidns');
     }
     return {
       sandbox: { ...this.#namespaces, pidPath },
       sandboxPidns,
       guestNetns: `/proc/${process.pid}/ns/net`,
+      initOf: (name: string) => this.containers.find((container) => isCalled(container, name))?.init,
       onOom: (id: string) => {
         this.#host.log.warn('out of memory', { container: id });
         this.oom.push(id);
@@ -174,7 +186,33 @@ export class Sandbox {
     };
   }
 
+  /** Takes down what an earlier sandbox, or a half-made one, left mounted. */
+  async #clear(): Promise<void> {
+    if (this.#storages !== undefined) await this.#host.storages.release(this.#storages);
+    this.#storages = undefined;
+    this.#namespaces = undefined;
+    await setupDns([]);
+    await unpinSandboxNamespaces();
+    await removeTree(this.#host.door, this.#host.bundleDir);
+  }
+
   #refuseWhenDestroying(): void {
     if (this.#destroying) throw new AgentError('failed_precondition', 'the sandbox is being destroyed');
   }
+}
+
+/** Where CRI implementations write a container's name in its pod. */
+const NAME_ANNOTATIONS = ['io.kubernetes.cri.container-name', 'io.kubernetes.container.name'];
+
+function isCalled({ id, spec }: Container, name: string): boolean {
+  return id === name || NAME_ANNOTATIONS.some((key) => spec.annotations?.[key] === name);
+}
+
+/** Undefined when its init has ended already: the number may be another's by now. */
+async function openPidNamespace(owner: Container): Promise<{ owner: Container; file: FileHandle } | undefined> {
+  const file = await open(`/proc/${owner.init.identity.pid}/ns/pid`).catch(() => undefined);
+  if (file === undefined) return undefined;
+  if (owner.init.exit === undefined) return { owner, file };
+  await file.close();
+  return undefined;
 }

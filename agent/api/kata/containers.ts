@@ -6,7 +6,7 @@ import type { Sandbox } from '../../sandbox/sandbox.ts';
 import { kataMethod } from './method.ts';
 import { toResources, toRuntimeSpec } from './oci-spec.ts';
 import { toStatsResponse } from './stats.ts';
-import { toStorages } from './storages.ts';
+import { toCopiedMounts, toStorages } from './storages.ts';
 
 const { Empty } = google.protobuf;
 const asArgument = { unknownContainer: 'invalid_argument' } as const;
@@ -20,12 +20,12 @@ export function containerMethods(sandbox: Sandbox): Method[] {
       async (request) => {
         checkPresent(request.OCI);
         refuseUnserved('devices', request.devices);
-        refuseUnserved('shared_mounts', request.sharedMounts);
         await sandbox.createContainer({
           id: request.containerId,
           spec: toRuntimeSpec(request.OCI),
           storages: toStorages(request.storages),
           sandboxPidns: request.sandboxPidns,
+          copiedMounts: toCopiedMounts(request.sharedMounts),
         });
         return {};
       },

@@ -1,5 +1,6 @@
 // Kata's Storage messages to the core's.
 import { type grpc, types } from '#proto/kata.js';
+import type { CopiedMount } from '../../container/copied-mounts.ts';
 import type { FsGroup, Storage } from '../../container/storage/storage.ts';
 
 export function toStorages(storages: readonly grpc.Storage.$Properties[]): Storage[] {
@@ -12,6 +13,16 @@ export function toStorages(storages: readonly grpc.Storage.$Properties[]): Stora
     mountPoint: storage.mountPoint ?? '',
     fsGroup: storage.fsGroup ? toFsGroup(storage.fsGroup) : undefined,
     shared: storage.shared ?? false,
+  }));
+}
+
+/** The container that gets the mounts is the request's own, whatever `dst_ctr` calls it. */
+export function toCopiedMounts(mounts: readonly grpc.SharedMount.$Properties[]): CopiedMount[] {
+  return mounts.map(({ name, srcCtr, srcPath, dstPath }) => ({
+    name: name ?? '',
+    sourceContainer: srcCtr ?? '',
+    sourcePath: srcPath ?? '',
+    targetPath: dstPath ?? '',
   }));
 }
 
