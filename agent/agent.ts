@@ -8,12 +8,12 @@ import { agentServiceMethods } from './api/kata/agent-service.ts';
 import type { Config } from './config/config.ts';
 import { Crun } from './container/crun.ts';
 import { readCrunFeatures } from './container/crun-features.ts';
+import { DeviceTable } from './container/device/device-table.ts';
 import { SHARED_DIR, SharedMounts } from './container/storage/shared-mounts.ts';
 import { StorageTable } from './container/storage/storage-table.ts';
 import { VolumeStatsReader } from './container/storage/volume-stats.ts';
 import { AgentError } from './errors.ts';
 import { type AgentFacts, readGuestDetails, type WantedDetails } from './guest/details.ts';
-import { waitForNetDevice } from './guest/devices/net-device.ts';
 import type { DeviceHost } from './guest/devices/wait-for-device.ts';
 import { FileCopier } from './guest/files/file-copier.ts';
 import { GuestMetrics } from './guest/metrics/metrics.ts';
@@ -68,7 +68,7 @@ export async function startAgent({ config, lifecycle, log, onCall }: AgentParts)
     agentFacts(config.crunPath, storages).then((facts) => readGuestDetails(wanted, facts));
   const network = new Network({
     log: log.child({ subsystem: 'network' }),
-    waitForLink: (pciPath) => waitForNetDevice(pciPath, devices),
+    waitForLink: async (pciPath) => (await import('./guest/devices/net-device.ts')).waitForNetDevice(pciPath, devices),
   });
   const methods: Method[] = [
     ...kataHealthMethods,
@@ -139,6 +139,7 @@ async function buildSandbox(config: Config, keeper: Keeper, devices: DeviceHost,
     keeper,
     door,
     storages,
+    devices: new DeviceTable(devices),
     sockets: { writer: socketFromFd, reader: (fd, onChunk) => readChunks(socketFromFd(fd), onChunk) },
     log: log.child({ subsystem: 'container' }),
     bundleDir: config.bundleDir,

@@ -4,6 +4,7 @@ import type { Logger } from '../log.ts';
 import type { FdSockets } from '../process/stdio.ts';
 import type { MountDoor } from './bundle.ts';
 import type { Crun } from './crun.ts';
+import type { DeviceTable } from './device/device-table.ts';
 import type { StorageTable } from './storage/storage-table.ts';
 
 export interface ContainerHost {
@@ -11,6 +12,7 @@ export interface ContainerHost {
   readonly keeper: Keeper;
   readonly door: MountDoor;
   readonly storages: StorageTable;
+  readonly devices: DeviceTable;
   readonly sockets: FdSockets;
   readonly log: Logger;
   /** Bundles lie here, one directory a container. */

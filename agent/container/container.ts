@@ -8,6 +8,7 @@ import { type Bundle, removeTree, writeBundleFile } from './bundle.ts';
 import type { Cgroup, ContainerStats } from './cgroup.ts';
 import type { ContainerHost } from './container-host.ts';
 import { withinMs } from './deadline.ts';
+import { translatePciEnv } from './device/pci-env.ts';
 import { launch } from './launch.ts';
 import type { OomWatch } from './oom.ts';
 import { removeScratchFile } from './scratch-file.ts';
@@ -36,6 +37,8 @@ export interface ContainerParts {
   cgroup: Cgroup;
   init: ContainerProcess;
   storages: HeldStorages;
+  /** PCI addresses of its devices by the host's (device/pci-env.ts). */
+  guestAddresses: ReadonlyMap<string, string>;
   oom: OomWatch;
 }
 
@@ -111,7 +114,8 @@ export class Container {
     }
     this.#starting.add(execId);
     try {
-      const complete = { ...process, capabilities: process.capabilities ?? this.#capabilities() };
+      const env = translatePciEnv(process.env, this.#parts.guestAddresses);
+      const complete = { ...process, env, capabilities: process.capabilities ?? this.#capabilities() };
       const started = await this.#launchExec(execId, prepareExec(complete, this.#onDropped));
       this.#execs.set(execId, started);
       return started;

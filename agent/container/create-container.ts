@@ -4,6 +4,8 @@ import { openCgroup } from './cgroup.ts';
 import { Container } from './container.ts';
 import type { ContainerHost } from './container-host.ts';
 import { type CopiedMount, checkCopiedMounts, copyMounts, type InitProcess } from './copied-mounts.ts';
+import type { DeviceRequest } from './device/device.ts';
+import { inGuestNumbers } from './device/spec-devices.ts';
 import { launch } from './launch.ts';
 import { checkMountSources } from './mount-sources.ts';
 import { watchOom } from './oom.ts';
@@ -20,6 +22,7 @@ export interface CreateContainerRequest {
   readonly storages: readonly Storage[];
   /** Mounts of other containers that this one gets. */
   readonly copiedMounts?: readonly CopiedMount[];
+  readonly devices: readonly DeviceRequest[];
 }
 
 /** What the sandbox adds: its namespaces, and whom to tell of an out-of-memory kill. */
@@ -48,13 +51,16 @@ export async function createContainer(
 
 async function build(
   host: ContainerHost,
-  { id, spec: asked, storages: wanted, copiedMounts = [] }: CreateContainerRequest,
+  { id, spec: asked, storages: wanted, devices: wantedDevices, copiedMounts = [] }: CreateContainerRequest,
   sandbox: SandboxView,
   undo: AsyncDisposableStack,
 ): Promise<Container> {
   const bundle = bundleOf(host.bundleDir, id);
   const copied = checkCopiedMounts(copiedMounts);
-  const spec = prepareSpec(asked, {
+  // Before all else that has an effect, as in Kata (kata-agent.md §3.3).
+  const devices = await host.devices.find(wantedDevices);
+  undo.defer(() => devices.undo());
+  const spec = prepareSpec(inGuestNumbers(asked, devices), {
     ...sandbox,
     containerId: id,
     bundleRootfs: bundle.rootfs,
@@ -82,5 +88,6 @@ async function build(
   });
 
   host.log.info('container created', { container: id, pid: init.identity.pid });
-  return new Container(host, { id, spec, bundle, cgroup, init, storages, oom }, host.log);
+  const { guestAddresses } = devices;
+  return new Container(host, { id, spec, bundle, cgroup, init, storages, guestAddresses, oom }, host.log);
 }

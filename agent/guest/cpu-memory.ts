@@ -1,9 +1,10 @@
 // CPUs and memory that the host plugged in: brought on line through sysfs (admin-guide/cputopology.rst, mm/memory-hotplug.rst).
 // cgroup v2 adds a CPU that comes on line to every cpuset that names it, so nothing is left to do for containers.
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AgentError, fromErrno, isErrno } from '../errors.ts';
+import { writeAttribute } from './devices/sysfs.ts';
 
 /** A CPU that was plugged in shows up some time later. */
 const ATTEMPTS = 100;
@@ -63,7 +64,7 @@ export async function probeMemory(addresses: readonly bigint[], { sysDir = '/sys
   for (const address of addresses) {
     const text = `0x${address.toString(16).toUpperCase()}`;
     try {
-      await writeFile(file, text, { flag: 'r+' });
+      await writeAttribute(file, text);
     } catch (error) {
       throw fromErrno(error, `probe for memory at ${text}`, { address });
     }
@@ -100,7 +101,7 @@ async function setOnline(directory: string, name: RegExp, limit: number): Promis
     try {
       // CPU 0 and some blocks can't go off line and have no such file.
       if ((await readFile(file, 'utf8')).trim() !== '0') continue;
-      await writeFile(file, '1', { flag: 'r+' });
+      await writeAttribute(file, '1');
       left--;
     } catch (error) {
       if (!isErrno(error, 'ENOENT')) failures.push(error);

@@ -7,7 +7,7 @@ import type { FileCopier } from '../guest/files/file-copier.ts';
 import type { GuestMetrics } from '../guest/metrics/metrics.ts';
 
 export interface GuestHost extends DeviceHost {
-  readonly door: Pick<Native, 'mount' | 'umount' | 'setTimeOfDay' | 'addEntropy' | 'swapOn'>;
+  readonly door: Pick<Native, 'mount' | 'umount' | 'growXfs' | 'setTimeOfDay' | 'addEntropy' | 'swapOn'>;
   readonly sharedMounts: SharedMounts;
   readonly files: FileCopier;
   readonly volumes: VolumeStatsReader;

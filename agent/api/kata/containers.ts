@@ -3,6 +3,7 @@ import { google, grpc } from '#proto/kata.js';
 import { AgentError } from '../../errors.ts';
 import type { Method } from '../../rpc/service.ts';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
+import { toDevices } from './devices.ts';
 import { kataMethod } from './method.ts';
 import { toResources, toRuntimeSpec } from './oci-spec.ts';
 import { toStatsResponse } from './stats.ts';
@@ -19,11 +20,11 @@ export function containerMethods(sandbox: Sandbox): Method[] {
       Empty,
       async (request) => {
         checkPresent(request.OCI);
-        refuseUnserved('devices', request.devices);
         await sandbox.createContainer({
           id: request.containerId,
           spec: toRuntimeSpec(request.OCI),
           storages: toStorages(request.storages),
+          devices: toDevices(request.devices),
           sandboxPidns: request.sandboxPidns,
           copiedMounts: toCopiedMounts(request.sharedMounts),
         });
@@ -95,12 +96,6 @@ function checkPresent(spec: grpc.Spec.$Properties | null | undefined): void {
   const missing = !spec ? 'OCI' : !spec.Process ? 'OCI.Process' : !spec.Root ? 'OCI.Root' : undefined;
   if (missing === undefined) return;
   throw new AgentError('internal', `EINVAL: Invalid argument: ${missing} is missing`, { fields: { field: missing } });
-}
-
-/** Never silence: a container that starts without what it was promised fails later, and nobody knows why. */
-function refuseUnserved(field: string, wanted: readonly unknown[]): void {
-  if (wanted.length === 0) return;
-  throw new AgentError('unimplemented', `${field}: not served by this agent yet`, { fields: { field } });
 }
 
 /** The removal goes on after the time; only its caller stops waiting (kata-agent.md §3.5). */

@@ -2,8 +2,6 @@
 // `scsi`: by target and LUN. `nvdimm`: persistent memory, by its node.
 import { checkDeviceNode, waitForNode, waitForPciDisk } from '../../guest/devices/block-device.ts';
 import { parsePciPath } from '../../guest/devices/pci-path.ts';
-import { waitForPmem } from '../../guest/devices/pmem-device.ts';
-import { parseScsiAddress, waitForScsiDisk } from '../../guest/devices/scsi-disk.ts';
 import { MKFS_TIMEOUT_MS, mountDevice } from './mount-device.ts';
 import type { StorageDriver, StorageHost } from './storage.ts';
 
@@ -18,8 +16,14 @@ export const DEVICE_FINDERS = {
       : waitForPciDisk(source, path, host));
   },
   mmioblk: (source: string, host: StorageHost) => waitForNode(checkDeviceNode(source, host, FIELD), host),
-  scsi: (source: string, host: StorageHost) => waitForScsiDisk(parseScsiAddress(source, FIELD), host),
-  nvdimm: (source: string, host: StorageHost) => waitForPmem(source, host, FIELD),
+  scsi: async (source: string, host: StorageHost) => {
+    const { parseScsiAddress, waitForScsiDisk } = await import('../../guest/devices/scsi-disk.ts');
+    return await waitForScsiDisk(parseScsiAddress(source, FIELD), host);
+  },
+  nvdimm: async (source: string, host: StorageHost) => {
+    const { waitForPmem } = await import('../../guest/devices/pmem-device.ts');
+    return await waitForPmem(source, host, FIELD);
+  },
 } as const;
 
 export const blk = onDevice('blk');

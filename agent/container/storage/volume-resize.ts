@@ -1,5 +1,5 @@
 // Makes a mounted volume larger, or a tmpfs as large or small as asked. The device below has been made larger by the host.
-import { MS } from '../../../native/index.ts';
+import { MS, type Native } from '../../../native/index.ts';
 import { AgentError, fromErrno } from '../../errors.ts';
 import { type MountEntry, readMounts } from '../../guest/mount-table.ts';
 import { runTool } from '../../process/tool.ts';
@@ -14,7 +14,7 @@ const KIB = 1024n;
 const MAX_BYTES = 1n << 60n;
 
 export interface ResizeDoor {
-  readonly door: StorageDoor;
+  readonly door: StorageDoor & Pick<Native, 'growXfs'>;
   readonly mounts?: () => Promise<readonly MountEntry[]>;
   readonly run?: typeof runTool;
 }
@@ -45,6 +45,8 @@ export async function resizeVolume(
     case 'ext4':
       await run('resize2fs', [mount.source, `${size / KIB}K`], { timeoutMs: TIMEOUT_MS });
       return;
+    case 'xfs':
+      return await growXfs(target, size, door);
     default:
       throw new AgentError(
         'unimplemented',
@@ -53,6 +55,15 @@ export async function resizeVolume(
           fields: { path: target, fstype: mount.fstype },
         },
       );
+  }
+}
+
+/** There is no tool in the guest: the one that there is would bring a Python with it. */
+async function growXfs(target: string, size: bigint, door: Pick<Native, 'growXfs'>): Promise<void> {
+  try {
+    await withDirectory(target, {}, (directory) => door.growXfs(`${directory}/.`, size));
+  } catch (error) {
+    throw fromErrno(error, `resize ${target}`, { path: target });
   }
 }
 

@@ -1,9 +1,10 @@
 // PCI paths as Kata writes them: the slot on the root bus, then the slot behind each bridge, in hexadecimal (`02/03`).
 // A first number above 1f is a root bus of its own (`20/00/02`), since a bus has 32 slots.
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno } from '../../errors.ts';
 import { refuseDevice } from './refusal.ts';
+import { writeAttribute } from './sysfs.ts';
 
 const MAX_SLOT = 0x1f;
 /** Bridges in a row; PCIe allows more than anyone builds. */
@@ -61,7 +62,7 @@ export async function findBlockDevice(pciDevice: string): Promise<string | undef
 
 /** Without ACPI hot-plug nobody tells the kernel of a new device (kata-containers #13889). */
 export async function rescanPci(sysDir: string): Promise<void> {
-  await writeFile(join(sysDir, 'bus/pci/rescan'), '1', { flag: 'r+' }).catch(() => {});
+  await writeAttribute(join(sysDir, 'bus/pci/rescan'), '1').catch(() => {});
 }
 
 /** Names in a directory of sysfs; none where it is not there (yet). */

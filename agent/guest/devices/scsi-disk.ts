@@ -1,11 +1,11 @@
 // SCSI disks that the host plugs in, by target and LUN (`1:0`). As in Kata, every controller is told to look for them.
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fromErrno, isErrno } from '../../errors.ts';
 import { waitForNode } from './block-device.ts';
 import { loadModules } from './kernel-driver.ts';
 import { listDirectory } from './pci-path.ts';
 import { refuseDevice } from './refusal.ts';
+import { writeAttribute } from './sysfs.ts';
 import { type DeviceHost, waitForDevice } from './wait-for-device.ts';
 
 export interface ScsiAddress {
@@ -66,7 +66,7 @@ async function scanControllers(sysDir: string, what: string, scanned: Set<string
     if (scanned.has(controller)) continue;
     scanned.add(controller);
     try {
-      await writeFile(join(controllers, controller, 'scan'), what, { flag: 'r+' });
+      await writeAttribute(join(controllers, controller, 'scan'), what);
     } catch (error) {
       // EINVAL: it has no such target.
       if (!isErrno(error, 'ENOENT', 'ENODEV', 'EINVAL')) throw fromErrno(error, `look for SCSI disks on ${controller}`);

@@ -95,3 +95,17 @@ describe('native entropy and swap', () => {
     await assert.rejects(native().swapOn('/no/such/swap', 0), systemError(code, 'swapon', '/no/such/swap'));
   });
 });
+
+describe('native growXfs', () => {
+  it('asks no other file system, to which the number of the call means something else', async () => {
+    await assert.rejects(native().growXfs('/proc', 4096n), systemError('EOPNOTSUPP', 'ioctl', '/proc'));
+    await assert.rejects(native().growXfs('/no/such/volume', 4096n), systemError('ENOENT', 'open', '/no/such/volume'));
+    await assert.rejects(native().growXfs('/etc/passwd', 4096n), systemError('ENOTDIR', 'open', '/etc/passwd'));
+  });
+
+  it('refuses sizes that are none', async () => {
+    for (const size of [0n, -1n, 1n << 64n, 4096]) {
+      await assert.rejects(native().growXfs('/', size as bigint), { name: 'TypeError', message: /"bytes"/ });
+    }
+  });
+});

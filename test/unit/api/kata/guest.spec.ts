@@ -35,6 +35,7 @@ describe("Kata's calls on the guest", () => {
   const host = (): GuestHost => ({
     door: {
       ...recordingDoor(),
+      growXfs: async () => {},
       setTimeOfDay: (...time) => void done.push(time),
       addEntropy: async (data) => void done.push([...data]),
       swapOn: async (...swap) => void done.push(swap),

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { resizeVolume } from '../../../../agent/container/storage/volume-resize.ts';
@@ -60,9 +60,10 @@ describe('resizing a volume', () => {
     ran.push([file, ...args]);
     return { stdout: '', stderr: '' };
   };
+  const growXfs = async (path: string, bytes: bigint) => void ran.push(['growXfs', await realpath(path), String(bytes)]);
   const resize = (size: bigint, ...fstypes: string[]) => {
     const mounts = fstypes.map((fstype) => ({ target: directory, fstype, source: '/dev/vdz', options: ['rw', 'nosuid'] }));
-    return resizeVolume(directory, size, { door, run, mounts: async () => mounts });
+    return resizeVolume(directory, size, { door: { ...door, growXfs }, run, mounts: async () => mounts });
   };
 
   it('gives a tmpfs its size and keeps its restrictions', async () => {
@@ -76,6 +77,11 @@ describe('resizing a volume', () => {
       assert.deepEqual(ran, [['resize2fs', '/dev/vdz', '1024K']]);
     });
   }
+
+  it('grows XFS through the kernel, by the directory itself', async () => {
+    await resize(1_048_577n, 'xfs');
+    assert.deepEqual(ran, [['growXfs', directory, '1048577']]);
+  });
 
   it('takes the mount that hides the others', async () => {
     await resize(4096n, 'ext4', 'tmpfs');
