@@ -32,6 +32,8 @@ export interface Guest extends AsyncDisposable {
   /** QEMU's. */
   readonly pid: number;
   readonly consoleLog: string;
+  /** QEMU's control socket, of a guest booted with `hotplug`. */
+  readonly qmpSocket?: string;
   readonly startedAt: Date;
   /** Why this way and this accelerator. */
   readonly reasons: readonly string[];

@@ -20,6 +20,14 @@ export interface Share {
   tag: string;
 }
 
+/** Room for what is plugged in while the guest runs (hotplug.ts). */
+export interface HotplugOptions {
+  /** CPUs at most. Default: 2 more than at boot. */
+  maxCpus?: number;
+  /** MiB at most, NVDIMMs included. Default: 4096 more than at boot. */
+  maxMemory?: number;
+}
+
 export type Machine = 'microvm' | 'q35';
 
 /** The files a guest is booted from; the defaults are what the image build leaves in build/image. */
@@ -41,6 +49,8 @@ export interface BootOptions {
   cpus?: number;
   disks?: readonly Disk[];
   shares?: readonly Share[];
+  /** Lets `Hotplug` plug devices, CPUs and memory in; makes the machine a `q35`. */
+  hotplug?: HotplugOptions;
   /** Added to the kernel command line, which must not exceed 2047 bytes in all (x86's COMMAND_LINE_SIZE). */
   cmdline?: readonly string[];
   /** The whole kernel command line, in place of the launcher's own words and `cmdline`. */
@@ -76,6 +86,7 @@ export interface ResolvedOptions {
   cpus: number;
   disks: readonly Disk[];
   shares: readonly Share[];
+  hotplug?: HotplugOptions;
   cmdline: readonly string[];
   kernelCommandLine?: string;
   console: 'serial' | 'virtio';
@@ -106,6 +117,7 @@ export function resolveOptions(options: BootOptions): ResolvedOptions {
     mustExist(`shares[${index}].dir`, share.dir);
   }
   for (const word of cmdline) if (/[\s\0]/.test(word)) refuse('cmdline', `white space in ${JSON.stringify(word)}`);
+  const hotplug = checkHotplug(options, memory, cpus);
   const files = imageFiles(options.image ?? 'disk');
   if (files.rootDevice === 'nvdimm' && options.machine !== 'q35') refuse('image.rootDevice', 'an NVDIMM needs the machine q35');
   return {
@@ -113,16 +125,25 @@ export function resolveOptions(options: BootOptions): ResolvedOptions {
     cpus,
     disks: disks.map((disk) => ({ ...disk, path: resolve(disk.path) })),
     shares: shares.map((share) => ({ ...share, dir: resolve(share.dir) })),
+    hotplug,
     cmdline,
     kernelCommandLine: options.kernelCommandLine,
     console: options.console ?? 'serial',
     files,
-    machine: options.machine,
+    machine: hotplug === undefined ? options.machine : 'q35',
     timeoutMs: options.timeoutMs ?? 180_000,
     silenceMs: options.silenceMs ?? 8_000,
     signal: options.signal,
     waitFor: options.waitFor ?? 'listening',
   };
+}
+
+function checkHotplug({ hotplug, machine }: BootOptions, memory: number, cpus: number): HotplugOptions | undefined {
+  if (hotplug === undefined) return undefined;
+  if (machine === 'microvm') refuse('hotplug', 'a microvm has no PCI to plug into');
+  if (hotplug.maxCpus !== undefined) checkWhole('hotplug.maxCpus', hotplug.maxCpus, cpus, 64);
+  if (hotplug.maxMemory !== undefined) checkWhole('hotplug.maxMemory', hotplug.maxMemory, memory, 1 << 20);
+  return hotplug;
 }
 
 /** Where the build leaves kernels, initramfs and roots; BERTH_IMAGE_DIR names another. */

@@ -1,6 +1,7 @@
 // Builds QEMU's command line for a guest. Names of options: QEMU's manual, qemu-system-x86_64(1).
 import { statSync } from 'node:fs';
 import { AgentError } from '../../agent/errors.ts';
+import { cpuRoom, hotplugDevices, memoryRoom } from './hotplug-args.ts';
 import type { Accel, Way } from './machine.ts';
 import type { Machine, ResolvedOptions } from './options.ts';
 
@@ -14,6 +15,8 @@ export interface QemuPlan {
   vsockSocket?: string;
   /** Unix sockets of virtiofsd, one for each share, in their order. */
   shareSockets: readonly string[];
+  /** Unix socket on which QEMU is told what to plug in; only with `hotplug`. */
+  qmpSocket?: string;
 }
 
 const COMMAND_LINE_SIZE = 2048;
@@ -31,16 +34,18 @@ export function defaultMachine(accel: Accel): Machine {
 
 export function qemuArguments(plan: QemuPlan): string[] {
   const { options, accel } = plan;
+  const { hotplug } = options;
   const machine = options.machine ?? defaultMachine(accel);
   const argv = [plan.qemu, '-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-name', `berth-${plan.cid}`];
   argv.push('-accel', accel === 'kvm' ? 'kvm' : 'tcg,thread=multi', '-cpu', accel === 'kvm' ? 'host' : 'max');
   // Shared memory lets the vsock device and virtiofsd, processes of their own, reach the guest's rings.
   const nvdimm = options.files.rootDevice === 'nvdimm' ? options.files.root : undefined;
-  const room = nvdimm === undefined ? '' : `,slots=1,maxmem=${options.memory + NVDIMM_ROOM_MIB}M`;
+  const nvdimmRoom = nvdimm === undefined ? '' : `,slots=1,maxmem=${options.memory + NVDIMM_ROOM_MIB}M`;
+  const room = hotplug === undefined ? nvdimmRoom : memoryRoom(hotplug, options);
   argv.push('-object', `memory-backend-memfd,id=mem,size=${options.memory}M,share=on`, '-m', `${options.memory}M${room}`);
-  const q35 = `q35,memory-backend=mem${nvdimm === undefined ? '' : ',nvdimm=on'}`;
+  const q35 = `q35,memory-backend=mem${nvdimm === undefined && hotplug === undefined ? '' : ',nvdimm=on'}`;
   argv.push('-machine', machine === 'microvm' ? 'microvm,acpi=on,pcie=off,rtc=on,memory-backend=mem' : q35);
-  argv.push('-smp', String(options.cpus));
+  argv.push('-smp', `${options.cpus}${hotplug ? cpuRoom(hotplug, options) : ''}`);
   argv.push('-chardev', 'stdio,id=console,signal=off');
   argv.push('-kernel', options.files.kernel, '-append', kernelCommandLine(options));
   if (options.files.initrd !== undefined) argv.push('-initrd', options.files.initrd);
@@ -76,6 +81,7 @@ export function qemuArguments(plan: QemuPlan): string[] {
       JSON.stringify({ driver: `vhost-user-fs-${suffix}`, chardev: `share${index}`, tag: share.tag, ...bus() }),
     );
   }
+  if (plan.qmpSocket !== undefined) argv.push(...hotplugDevices(plan.qmpSocket));
   return argv;
 }
 

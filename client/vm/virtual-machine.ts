@@ -65,6 +65,10 @@ export class VirtualMachine implements Guest {
   get pid() {
     return this.#qemu?.pid ?? 0;
   }
+  get qmpSocket() {
+    const { resolved, runDir } = this.#parts;
+    return resolved.hotplug === undefined ? undefined : `${runDir.path}/qmp.sock`;
+  }
   get consoleLog() {
     return this.#console?.path ?? '';
   }
@@ -88,6 +92,7 @@ export class VirtualMachine implements Guest {
       cid: runDir.cid,
       vsockSocket,
       shareSockets,
+      qmpSocket: this.qmpSocket,
     };
     this.#qemuStartMs = performance.now() - this.#parts.calledAt;
     const qemu = await startChild('QEMU', qemuArguments(plan), 'pipe');

@@ -128,6 +128,29 @@ describe("QEMU's command line", () => {
     assert.ok(values(argv, '-device').includes('virtconsole,chardev=console'));
     assert.ok(!argv.includes('-serial'));
   });
+
+  it('has room for what is plugged in, and controllers to plug it into, only when asked', () => {
+    const roomy = { ...plan, qmpSocket: '/r/q,mp', options: { ...options, machine: 'q35', hotplug: {} } } as const;
+    const argv = qemuArguments(roomy);
+    assert.deepEqual(values(argv, '-smp'), ['2,maxcpus=4']);
+    assert.deepEqual(values(argv, '-m'), ['512M,slots=8,maxmem=4608M']);
+    assert.deepEqual(values(argv, '-machine'), ['q35,memory-backend=mem,nvdimm=on']);
+    assert.deepEqual(values(argv, '-mon'), ['chardev=qmp,mode=control']);
+    assert.ok(values(argv, '-chardev').includes('socket,id=qmp,path=/r/q,,mp,server=on,wait=off'));
+    const devices = values(argv, '-device') as { driver: string; addr?: string }[];
+    assert.deepEqual(
+      devices.filter(({ addr }) => addr !== undefined).map(({ driver, addr }) => [driver, addr]),
+      [
+        ['pci-bridge', '18'],
+        ['pcie-root-port', '19'],
+        ['pcie-root-port', '1a'],
+        ['virtio-scsi-pci', '1b'],
+      ],
+    );
+    const bounded = qemuArguments({ ...roomy, options: { ...roomy.options, hotplug: { maxCpus: 9, maxMemory: 700 } } });
+    assert.deepEqual([values(bounded, '-smp'), values(bounded, '-m')], [['2,maxcpus=9'], ['512M,slots=8,maxmem=700M']]);
+    assert.deepEqual(values(qemuArguments(plan), '-mon'), []);
+  });
 });
 
 async function temporaryFile(bytes: number) {
