@@ -28,6 +28,17 @@ export interface HotplugOptions {
   maxMemory?: number;
 }
 
+/**
+ * A virtio network card. Its frames go over a Unix socket that somebody listens at when the guest is booted, each after its
+ * length in 4 bytes, big-endian: what QEMU calls `stream`, and what passt speaks. No privileges are needed for either end.
+ */
+export interface Nic {
+  /** Six bytes in hexadecimal with colons, the lowest bit of the first one clear (no group address). */
+  mac: string;
+  /** Path of the socket. */
+  socket: string;
+}
+
 export type Machine = 'microvm' | 'q35';
 
 /** The files a guest is booted from; the defaults are what the image build leaves in build/image. */
@@ -51,6 +62,8 @@ export interface BootOptions {
   shares?: readonly Share[];
   /** Lets `Hotplug` plug devices, CPUs and memory in; makes the machine a `q35`. */
   hotplug?: HotplugOptions;
+  /** On a q35 the first one's PCI address is 00:10.0, the second one's 00:11.0, and so on. */
+  nics?: readonly Nic[];
   /** Added to the kernel command line, which must not exceed 2047 bytes in all (x86's COMMAND_LINE_SIZE). */
   cmdline?: readonly string[];
   /** The whole kernel command line, in place of the launcher's own words and `cmdline`. */
@@ -87,6 +100,7 @@ export interface ResolvedOptions {
   disks: readonly Disk[];
   shares: readonly Share[];
   hotplug?: HotplugOptions;
+  nics: readonly Nic[];
   cmdline: readonly string[];
   kernelCommandLine?: string;
   console: 'serial' | 'virtio';
@@ -100,7 +114,7 @@ export interface ResolvedOptions {
 
 /** @throws AgentError invalid_argument that names the field; not_found for a missing file */
 export function resolveOptions(options: BootOptions): ResolvedOptions {
-  const { memory = 512, cpus = 1, disks = [], shares = [], cmdline = [] } = options;
+  const { memory = 512, cpus = 1, disks = [], shares = [], nics = [], cmdline = [] } = options;
   checkWhole('memory', memory, 64, 1 << 20);
   checkWhole('cpus', cpus, 1, 64);
   if (disks.length > 16) refuse('disks', 'at most 16 disks');
@@ -116,6 +130,12 @@ export function resolveOptions(options: BootOptions): ResolvedOptions {
       refuse(`shares[${index}].tag`, `${share.tag} is used twice`);
     mustExist(`shares[${index}].dir`, share.dir);
   }
+  if (nics.length > 8) refuse('nics', 'at most 8 network cards');
+  for (const [index, { mac, socket }] of nics.entries()) {
+    if (!/^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/i.test(mac))
+      refuse(`nics[${index}].mac`, `${JSON.stringify(mac)} is no card's address`);
+    mustExist(`nics[${index}].socket`, socket);
+  }
   for (const word of cmdline) if (/[\s\0]/.test(word)) refuse('cmdline', `white space in ${JSON.stringify(word)}`);
   const hotplug = checkHotplug(options, memory, cpus);
   const files = imageFiles(options.image ?? 'disk');
@@ -126,6 +146,7 @@ export function resolveOptions(options: BootOptions): ResolvedOptions {
     disks: disks.map((disk) => ({ ...disk, path: resolve(disk.path) })),
     shares: shares.map((share) => ({ ...share, dir: resolve(share.dir) })),
     hotplug,
+    nics: nics.map((nic) => ({ ...nic, socket: resolve(nic.socket) })),
     cmdline,
     kernelCommandLine: options.kernelCommandLine,
     console: options.console ?? 'serial',

@@ -23,6 +23,8 @@ const COMMAND_LINE_SIZE = 2048;
 const MMIO_SLOTS = 24;
 /** Address space for an NVDIMM beside the memory. */
 const NVDIMM_ROOM_MIB = 1024;
+/** Where a q35's network cards begin on its first bus, above what QEMU places itself. */
+const FIRST_NIC_SLOT = 0x10;
 
 /**
  * A microvm has no clock but the processor's: emulated on a busy machine, where its rate cannot be measured, one boot
@@ -82,6 +84,13 @@ export function qemuArguments(plan: QemuPlan): string[] {
     );
   }
   if (plan.qmpSocket !== undefined) argv.push(...hotplugDevices(plan.qmpSocket));
+  for (const [index, nic] of options.nics.entries()) {
+    const id = `nic${index}`;
+    argv.push('-netdev', JSON.stringify({ type: 'stream', id, server: false, addr: { type: 'unix', path: nic.socket } }));
+    // Without romfile QEMU wants a network boot ROM, which is a package of its own.
+    const place = machine === 'microvm' ? bus() : { addr: (FIRST_NIC_SLOT + index).toString(16), romfile: '' };
+    argv.push('-device', JSON.stringify({ driver: `virtio-net-${suffix}`, netdev: id, mac: nic.mac, ...place }));
+  }
   return argv;
 }
 

@@ -27,6 +27,8 @@ describe('the options of a guest', () => {
     ['a shared directory that is not there', { shares: [{ dir: '/nonexistent', tag: 'x' }] }, 'shares[0].dir'],
     ['a tag used twice', { shares: [share, share] }, 'shares[1].tag'],
     ['a tag that is no word', { shares: [{ dir: '/', tag: 'a,b' }] }, 'shares[0].tag'],
+    ['a group address for a card', { nics: [{ mac: '01:00:00:00:00:01', socket: '/dev/null' }] }, 'nics[0].mac'],
+    ['a socket that is not there', { nics: [{ mac: '02:00:00:00:00:01', socket: '/nonexistent' }] }, 'nics[0].socket'],
     ['a word of the command line that is two', { cmdline: ['a b'] }, 'cmdline'],
     ['a kernel that is not there', { image: { ...image, kernel: '/nonexistent' } }, 'image.kernel'],
   ];

@@ -10,6 +10,7 @@ const options: QemuPlan['options'] = {
   cpus: 2,
   disks: [],
   shares: [],
+  nics: [],
   cmdline: [],
   console: 'serial',
   files: { kernel: '/i/vmlinuz', initrd: '/i/initramfs' },
@@ -44,6 +45,30 @@ describe("QEMU's command line", () => {
     assert.deepEqual(values(argv, '-device'), [{ driver: 'vhost-user-vsock-pci', chardev: 'vsock' }]);
     assert.ok(values(argv, '-chardev').includes('socket,id=vsock,path=/r/a,,b.sock'), 'a comma in a path is doubled');
     assert.match(String(values(argv, '-object')), /memory-backend-memfd,.*share=on/);
+  });
+
+  it('connects network cards to their sockets, at PCI addresses that are known beforehand', () => {
+    const nics = [
+      { mac: '02:00:00:00:00:01', socket: '/r/a,b' },
+      { mac: '02:00:00:00:00:02', socket: '/r/c' },
+    ];
+    const argv = qemuArguments({ ...plan, accel: 'tcg', options: { ...options, nics } });
+    assert.deepEqual(values(argv, '-netdev')[0], {
+      type: 'stream',
+      id: 'nic0',
+      server: false,
+      addr: { type: 'unix', path: '/r/a,b' },
+    });
+    const cards = (words: string[]) => values(words, '-device').slice(-2) as Record<string, string>[];
+    assert.deepEqual(
+      cards(argv).map(({ driver, netdev, mac, addr }) => [driver, netdev, mac, addr]),
+      [
+        ['virtio-net-pci', 'nic0', '02:00:00:00:00:01', '10'],
+        ['virtio-net-pci', 'nic1', '02:00:00:00:00:02', '11'],
+      ],
+    );
+    const [first] = cards(qemuArguments({ ...plan, options: { ...options, nics } }));
+    assert.deepEqual([first!['driver'], first!['bus']], ['virtio-net-device', 'virtio-mmio-bus.22']);
   });
 
   it('puts the root first, then the disks in their order, in the order in which the kernel finds them', () => {
