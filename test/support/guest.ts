@@ -39,8 +39,13 @@ export function sharedGuest(): Promise<TestGuest> {
   return shared;
 }
 
-/** A guest with a sandbox, the caller's to dispose of. */
-export async function bootTestGuest(options: BootOptions = {}): Promise<TestGuest> {
+export interface TestGuestOptions extends BootOptions {
+  /** Whether it is a sandbox already. Default true. */
+  sandbox?: boolean;
+}
+
+/** A guest, the caller's to dispose of. */
+export async function bootTestGuest({ sandbox = true, ...options }: TestGuestOptions = {}): Promise<TestGuest> {
   await mkdir(LOGS, { recursive: true });
   const guest = await bootGuest({
     cpus: Number(process.env['BERTH_TEST_CPUS'] ?? 2),
@@ -52,8 +57,10 @@ export async function bootTestGuest(options: BootOptions = {}): Promise<TestGues
   });
   running.add(guest);
   const dial = (protocol: Protocol) => connect(guest.address, { protocol, timeoutMs: CONNECT_TIMEOUT_MS });
-  await using client = await dial('ttrpc');
-  await client.kata.createSandbox({ sandboxId: 'test', hostname: HOSTNAME });
+  if (sandbox) {
+    await using client = await dial('ttrpc');
+    await client.kata.createSandbox({ sandboxId: 'test', hostname: HOSTNAME });
+  }
   return {
     guest,
     hostname: HOSTNAME,
