@@ -128,7 +128,7 @@ export class Container {
     // The counter, not the exec id, names the file: ids are the client's text.
     const file = await writeBundleFile(this.#parts.bundle, `exec-${this.#execCount++}.json`, stringifySpec(process));
     const started = await launch(this.#host, { containerId: this.id, execId, process }, (stdio) =>
-      this.#host.crun.exec(this.id, file, stdio),
+      this.#host.crun.exec(this.id, file, stdio, process.oomScoreAdj),
     ).finally(() => removeScratchFile(file));
     this.#log.debug('process started', { container: this.id, exec: execId, pid: started.identity.pid });
     void started.exited.then((exit) => this.#logExit(started, exit));

@@ -11,6 +11,8 @@ const MAX_LOG_BYTES = 16 * 1024;
 const CALL_TIMEOUT_MS = 60_000;
 /** Closed, so that crun's own complaints never mix with a container's output: they go to its log file. */
 const NO_STDIO = [-1, -1, -1] as const;
+/** util-linux's, man 1 choom: sets the score of itself and becomes the program. */
+const CHOOM = '/usr/bin/choom';
 
 export interface CrunOptions {
   /** Absolute path of the program. */
@@ -58,9 +60,13 @@ export class Crun {
     await this.#run(['start', id]);
   }
 
-  /** Starts one more process; `processJson` is a path. Returns its pid once its program runs. */
-  exec(id: string, processJson: string, stdio: CrunStart): Promise<number> {
-    return this.#withPidFile(['exec', '--detach', '--process', processJson, ...consoleArgs(stdio)], [id], stdio.fds);
+  /**
+   * Starts one more process; `processJson` is a path. Returns its pid once its program runs.
+   * @param oomScoreAdj crun's exec leaves out the spec's (1.28), so the process inherits it from crun itself
+   */
+  exec(id: string, processJson: string, stdio: CrunStart, oomScoreAdj = 0): Promise<number> {
+    const through = oomScoreAdj === 0 ? [] : [CHOOM, '-n', String(oomScoreAdj), '--'];
+    return this.#withPidFile(['exec', '--detach', '--process', processJson, ...consoleArgs(stdio)], [id], stdio.fds, through);
   }
 
   /** Applies a resources file of the runtime spec (`linux.resources`). */
@@ -73,10 +79,15 @@ export class Crun {
     await this.#run(['delete', '--force', id]);
   }
 
-  async #withPidFile(args: readonly string[], rest: readonly string[], fds: readonly number[]): Promise<number> {
+  async #withPidFile(
+    args: readonly string[],
+    rest: readonly string[],
+    fds: readonly number[],
+    through?: readonly string[],
+  ): Promise<number> {
     const pidFile = this.#scratchFile('pid');
     try {
-      await this.#run([...args, '--pid-file', pidFile, ...rest], fds);
+      await this.#run([...args, '--pid-file', pidFile, ...rest], fds, through);
       const pid = Number(await readFile(pidFile, 'utf8'));
       if (!Number.isInteger(pid) || pid <= 1) throw new AgentError('internal', `crun ${args[0]} wrote no pid`);
       return pid;
@@ -85,14 +96,27 @@ export class Crun {
     }
   }
 
-  async #run(args: readonly string[], fds: readonly number[] = NO_STDIO): Promise<void> {
+  /** @param through a program and its arguments that becomes crun */
+  async #run(args: readonly string[], fds: readonly number[] = NO_STDIO, through: readonly string[] = []): Promise<void> {
     const log = this.#scratchFile('log');
     const timeout = AbortSignal.timeout(CALL_TIMEOUT_MS);
     try {
       const exit = await runChild(
         {
-          file: this.#file,
-          args: ['crun', '--root', this.#root, '--cgroup-manager', 'cgroupfs', '--log', log, '--log-format', 'json', ...args],
+          file: through[0] ?? this.#file,
+          args: [
+            ...through,
+            this.#file,
+            '--root',
+            this.#root,
+            '--cgroup-manager',
+            'cgroupfs',
+            '--log',
+            log,
+            '--log-format',
+            'json',
+            ...args,
+          ],
           env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'],
           fds,
         },

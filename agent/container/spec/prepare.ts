@@ -9,6 +9,7 @@ import { prepareLimits } from './limits.ts';
 import { prepareMounts } from './mounts.ts';
 import { prepareNamespaces } from './namespaces.ts';
 import { checkAbsolutePath } from './paths.ts';
+import { prepareSeccomp } from './prepare-seccomp.ts';
 import { prepareProcess } from './process.ts';
 import { quote, refuse } from './refusal.ts';
 import type { ResourcesSpec } from './resources.ts';
@@ -72,7 +73,7 @@ function prepareLinux(linux: LinuxSpec, namespaces: NamespaceSpec[], context: Pr
     cgroupsPath: prepareCgroupsPath(linux.cgroupsPath, context.containerId, context.cgroupParent),
     namespaces,
     devices,
-    seccomp: linux.seccomp,
+    seccomp: prepareSeccomp(linux.seccomp),
     rootfsPropagation,
     maskedPaths: checkPaths(linux.maskedPaths, 'linux.maskedPaths'),
     readonlyPaths: checkPaths(linux.readonlyPaths, 'linux.readonlyPaths'),
