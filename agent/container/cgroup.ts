@@ -4,6 +4,7 @@ import { readdir, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AgentError, fromErrno, isErrno } from '../errors.ts';
+import { Lane } from '../guest/lane.ts';
 import { isGone, parseFlatKeyed, readCgroupFile, writeCgroupFile } from './cgroup-file.ts';
 import { type ContainerStats, readStats } from './cgroup-stats.ts';
 import { withinMs } from './deadline.ts';
@@ -13,6 +14,8 @@ export type { ContainerStats } from './cgroup-stats.ts';
 const CGROUP_ROOT = '/sys/fs/cgroup';
 /** Figures come in a millisecond; a poller must not wait for a cgroup that is stuck. */
 const STATS_TIMEOUT_MS = 2_000;
+/** Of all cgroups together; as many may wait as there may be containers. */
+const STATS_LANE = new Lane({ name: 'cgroup-readings', width: 3, maxWaiting: 512 });
 /** A task in the kernel freezes when it leaves it. */
 const FREEZE_TIMEOUT_MS = 5_000;
 const KILL_TIMEOUT_MS = 5_000;
@@ -48,7 +51,7 @@ export class Cgroup {
 
   /** @throws not_found when the cgroup is gone; deadline_exceeded */
   async stats(): Promise<ContainerStats> {
-    this.#reading ??= readStats(this.directory).finally(() => {
+    this.#reading ??= STATS_LANE.run(() => readStats(this.directory)).finally(() => {
       this.#reading = undefined;
     });
     try {

@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { TextDecoder } from 'node:util';
 import { AgentError, fromErrno, isErrno } from '../errors.ts';
+import { Lane } from '../guest/lane.ts';
 import { withinMs } from './deadline.ts';
 import type { RuntimeSpec } from './spec/types.ts';
 
@@ -11,6 +12,8 @@ const ANNOTATION = 'io.kubernetes.container.terminationMessagePath';
 /** Kubernetes takes no more. */
 const MAX_BYTES = 4096;
 const TIMEOUT_MS = 5_000;
+/** The file may be the host's, whose server may be stuck. */
+const LANE = new Lane({ name: 'termination-logs', width: 1, maxWaiting: 512 });
 
 /**
  * Its first 4096 bytes as text; empty when there is no file.
@@ -18,7 +21,11 @@ const TIMEOUT_MS = 5_000;
  */
 export async function readTerminationLog(spec: Pick<RuntimeSpec, 'annotations' | 'mounts'>): Promise<string> {
   const source = findSource(spec);
-  return await withinMs(TIMEOUT_MS, `read ${source}`, readStart(source));
+  return await withinMs(
+    TIMEOUT_MS,
+    `read ${source}`,
+    LANE.run(() => readStart(source)),
+  );
 }
 
 function findSource({ annotations, mounts }: Pick<RuntimeSpec, 'annotations' | 'mounts'>): string {

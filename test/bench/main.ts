@@ -16,11 +16,31 @@ import { formatTable } from './report/table.ts';
 const OUT = join(import.meta.dirname, '../../build/bench');
 const FULL = {
   native: { starts: 25, roundTrips: 20_000, rounds: 4 },
-  guest: { rounds: 5, unary: 400, execs: 12, nodeStarts: 2, copyBytes: 128e6, restarts: 3, loadBytes: 256 * 2 ** 20 },
+  guest: {
+    rounds: 5,
+    unary: 400,
+    execs: 12,
+    nodeStarts: 2,
+    copyBytes: 128e6,
+    containers: 200,
+    flowBytes: 100 * 2 ** 20,
+    restarts: 3,
+    loadBytes: 256 * 2 ** 20,
+  },
 };
 const QUICK = {
   native: { starts: 5, roundTrips: 4_000, rounds: 2 },
-  guest: { rounds: 2, unary: 100, execs: 5, nodeStarts: 1, copyBytes: 32e6, restarts: 1, loadBytes: 64 * 2 ** 20 },
+  guest: {
+    rounds: 2,
+    unary: 100,
+    execs: 5,
+    nodeStarts: 1,
+    copyBytes: 32e6,
+    containers: 24,
+    flowBytes: 32 * 2 ** 20,
+    restarts: 1,
+    loadBytes: 64 * 2 ** 20,
+  },
 };
 
 const { values } = parseArgs({

@@ -5,6 +5,7 @@
 import { constants } from 'node:fs';
 import { chmod, lchown, mkdir, open, symlink } from 'node:fs/promises';
 import { AgentError, fromErrno, isErrno } from '../../errors.ts';
+import { Lane } from '../lane.ts';
 import {
   at,
   ConfinedDirectory,
@@ -21,6 +22,8 @@ import { renameOver, temporaryBeside, Upload } from './upload.ts';
 const MAX_UPLOADS = 64;
 /** A client that has not sent the next piece by then won't. */
 const IDLE_MS = 60_000;
+/** Copies at a time, each a step or two of file operations; a share whose host is stuck holds them all. */
+const WIDTH = 3;
 
 interface Entry {
   upload: Upload | undefined;
@@ -43,6 +46,7 @@ export class FileCopier {
   readonly #door: ConfinedDoor;
   readonly #idleMs: number;
   readonly #entries = new Map<string, Entry>();
+  readonly #lane = new Lane({ name: 'file-copies', width: WIDTH, maxWaiting: MAX_UPLOADS });
 
   constructor({ root, door, idleMs = IDLE_MS }: FileCopierOptions) {
     this.#directory = new ConfinedDirectory(root, door);
@@ -57,7 +61,7 @@ export class FileCopier {
     const entry = this.#entries.get(key) ?? this.#newEntry(key);
     clearTimeout(entry.idle);
     entry.pending++;
-    const done = entry.turn.then(() => this.#step(entry, request));
+    const done = entry.turn.then(() => this.#lane.run(() => this.#step(entry, request)));
     entry.turn = done
       .catch(() => {})
       .then(() => {

@@ -4,10 +4,11 @@ import { createContainer } from '../../../client/container.ts';
 import type { Figure } from '../report/figure.ts';
 import { agentMemory, agentStartedAtMs, killAgent } from './agent-probe.ts';
 import { type BenchGuest, bootBenchGuest } from './bench-guest.ts';
+import { type CheckCounts, measureChecks } from './check-load.ts';
 import { stdoutRate } from './stdout-rate.ts';
 import { measureTurns, NODE_START, type TurnCounts } from './turns.ts';
 
-export interface GuestCounts extends TurnCounts {
+export interface GuestCounts extends TurnCounts, CheckCounts {
   restarts: number;
   /** Streamed before the memory is looked at. */
   loadBytes: number;
@@ -33,6 +34,7 @@ export async function measureGuest(counts: GuestCounts, out: string, say: (text:
     const container = await createContainer(ttrpc.kata, { args: ['sleep', 'inf'], rootfs: BUSYBOX });
     await container.start();
     figures.push(...(await measureTurns({ address: bench.guest.address, ttrpc, grpc, container }, counts, say)));
+    figures.push(...(await measureChecks(ttrpc, container, BUSYBOX, counts, say)));
     say('guest: memory after load');
     await stdoutRate(ttrpc, container, counts.loadBytes, 2);
     const [loaded, later] = await agentMemory(ttrpc, [0, AFTER_LOAD_SECONDS]);

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { access, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { openCgroup } from '../../../agent/container/cgroup.ts';
 import { parseIo } from '../../../agent/container/cgroup-stats.ts';
 import { hasCode } from '../../../agent/errors.ts';
+
+const run = promisify(execFile);
 
 const FILES: Readonly<Record<string, string>> = {
   'cpu.stat':
@@ -79,6 +83,27 @@ describe('the cgroup of a container', () => {
 
   it('says not_found when it is gone', async () => {
     await assert.rejects(openCgroup('/none', { root }).stats(), (error) => hasCode(error, 'not_found'));
+  });
+
+  it('leaves threads to others when cgroups hang in the kernel, however many', async () => {
+    // Opening a pipe that nobody writes to hangs as a stuck cgroup does. libuv has four threads here.
+    const stuck = Array.from({ length: 8 }, (_, index) => `stuck-${index}`);
+    for (const name of stuck) {
+      await mkdir(join(root, name));
+      await run('mkfifo', [join(root, name, 'cpu.stat')]);
+    }
+    const late = stuck.map((name) => openCgroup(`/${name}`, { root, statsTimeoutMs: 50 }).stats());
+    try {
+      for (const result of await Promise.allSettled(late))
+        assert.ok(result.status === 'rejected' && hasCode(result.reason, 'deadline_exceeded'));
+      await write({ 'cgroup.events': 'populated 1\n' });
+      assert.equal(await readFile(path('cgroup.events'), 'utf8'), 'populated 1\n');
+    } finally {
+      await Promise.all(stuck.map((name) => run('sh', ['-c', `: > ${join(root, name, 'cpu.stat')}`])));
+    }
+    // They have gone on by themselves, and let the next ones in.
+    await write(FILES);
+    assert.equal((await openCgroup('/c1', { root }).stats()).pids.current, 3n);
   });
 
   it('freezes by writing, and resolves only once the kernel says that all is frozen', async () => {
