@@ -16,7 +16,7 @@ export interface GuestResources {
 
 /** Counts one figure a line; the probe's own share is the same each time. */
 const COUNT = `
-agent=$(for p in /proc/[0-9]*; do grep -q main.js $p/cmdline 2>/dev/null && [ "$(cat $p/comm)" = kata-agent ] && echo $p; done | head -1)
+for pid in $(cat /proc/1/task/1/children); do [ "$(cat /proc/$pid/comm)" = kata-agent ] && agent=/proc/$pid; done
 echo agentFds $(ls $agent/fd | wc -l)
 echo zombies $(cat /proc/[0-9]*/stat 2>/dev/null | sed 's/.*) //' | grep -c ^Z)
 echo cgroups $(find /sys/fs/cgroup -type d | wc -l)
@@ -34,6 +34,7 @@ export async function guestResources(guest: TestGuest): Promise<GuestResources> 
       .map((line) => [line.split(' ')[0], Number(line.split(' ')[1])]),
   );
   for (const [name, value] of Object.entries(figures)) assert.ok(Number.isInteger(value), `${name} is ${value}: ${text}`);
+  assert.ok(figures['agentFds']! > 0, 'the agent was not found');
   return figures as unknown as GuestResources;
 }
 

@@ -1,0 +1,68 @@
+// What a container costs is given back: after hundreds of create, start, exec and remove the guest and the agent hold what
+// they held before.
+import assert from 'node:assert/strict';
+import type { AgentClient } from '../../client/agent-client.ts';
+import { createContainer } from '../../client/container.ts';
+import { agentMemory } from '../bench/guest/agent-probe.ts';
+import { BOOT_TIMEOUT_MS, bootTestGuest, type TestGuest } from '../support/guest.ts';
+import { guestResources } from '../support/guest-resources.ts';
+
+const CYCLES = process.env['BERTH_TEST_LONG'] ? 500 : 40;
+/** By then what is loaded when first needed is loaded, and the compiler has done most of its work. */
+const SETTLED = CYCLES / 5;
+/** The agent gives memory back some seconds after the last call (agent/guest/trim.ts). */
+const IDLE_SECONDS = 8;
+/** Of the agent's private memory from `SETTLED` on; one KiB a cycle would be a leak that matters. */
+const MAX_GROWTH_MIB = 2;
+
+describe(`${CYCLES} containers made, started, entered and removed`, () => {
+  let guest: TestGuest;
+  let client: AgentClient;
+
+  before(async function () {
+    this.timeout(BOOT_TIMEOUT_MS);
+    guest = await bootTestGuest();
+    client = await guest.connect('ttrpc');
+  });
+  after(async () => {
+    await client?.close();
+    await guest?.[Symbol.asyncDispose]();
+  });
+
+  /** Every third one on a terminal, every other exec too: they are made another way. */
+  async function cycle(index: number): Promise<void> {
+    const container = await createContainer(client.kata, { args: ['cat'], tty: index % 3 === 0, rootfs: guest.busybox });
+    try {
+      await container.start();
+      const process = await container.exec({ args: ['sh', '-c', `echo ${index}; exit ${index % 256}`], tty: index % 2 === 0 });
+      const { stdout, exitCode } = await process.collect();
+      assert.deepEqual([stdout.toString().trim(), exitCode], [String(index), index % 256]);
+    } finally {
+      await container.remove();
+    }
+  }
+
+  it('leave no descriptor, mount, cgroup, zombie or file behind, and no memory of the agent', async function () {
+    this.timeout(CYCLES * 5_000 + 120_000);
+    const memory = async () => (await agentMemory(client, [IDLE_SECONDS]))[0]!.privateMiB;
+    await cycle(0);
+    await memory();
+    const before = await guestResources(guest);
+    const from = performance.now();
+    let settled = Number.NaN;
+    for (let index = 1; index <= CYCLES; index++) {
+      await cycle(index);
+      if (index === SETTLED) settled = await memory();
+    }
+    const seconds = (performance.now() - from) / 1000;
+    const last = await memory();
+    const after = await guestResources(guest);
+    console.log(`      ${CYCLES} cycles in ${seconds.toFixed(0)} s; ${JSON.stringify(after)}`);
+    console.log(
+      `      agent's private memory: ${settled.toFixed(1)} MiB after ${SETTLED}, ${last.toFixed(1)} MiB after ${CYCLES}`,
+    );
+    assert.deepEqual(after, before);
+    assert.equal(after.zombies, 0);
+    assert.ok(last - settled <= MAX_GROWTH_MIB, `grew by ${last - settled} MiB`);
+  });
+});
