@@ -15,12 +15,15 @@ export interface BenchGuest extends AsyncDisposable {
   readonly guest: Guest;
   /** One for each start of the agent so far. */
   readonly listening: readonly ListeningRecord[];
+  /** From QEMU's start to the agent's first answer. */
+  readonly firstAnswerMs: number;
   connect(protocol: Protocol): Promise<AgentClient>;
 }
 
 export async function bootBenchGuest(out: string): Promise<BenchGuest> {
   await mkdir(out, { recursive: true });
   const listening: ListeningRecord[] = [];
+  const calledAt = performance.now();
   const guest = await bootGuest({
     cpus: 2,
     disks: [{ path: join(IMAGES, 'busybox.erofs'), readonly: true, serial: 'busybox' }],
@@ -29,10 +32,16 @@ export async function bootBenchGuest(out: string): Promise<BenchGuest> {
       if (isListening(record)) listening.push(record);
     },
   });
+  const dial = (protocol: Protocol) => connect(guest.address, { protocol, timeoutMs: CONNECT_TIMEOUT_MS });
+  {
+    await using client = await dial('ttrpc');
+    await client.version();
+  }
   return {
     guest,
     listening,
-    connect: (protocol) => connect(guest.address, { protocol, timeoutMs: CONNECT_TIMEOUT_MS }),
+    firstAnswerMs: performance.now() - calledAt - guest.timeline().qemuStartMs,
+    connect: dial,
     [Symbol.asyncDispose]: async () => void (await guest.stop()),
   };
 }

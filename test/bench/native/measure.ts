@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Figure } from '../report/figure.ts';
+import { type Figure, KATA_BUDGET } from '../report/figure.ts';
 import { parseSmapsRollup } from '../report/smaps.ts';
 import { nodeFloorMs, openWorkshop, startAgent, type Workshop } from './native-agent.ts';
 import { startPinned } from './pinned.ts';
@@ -31,15 +31,20 @@ export async function measureNative(counts: NativeCounts, say: (text: string) =>
 
 async function measureStarts(workshop: Workshop, count: number): Promise<Figure[]> {
   const agent: number[] = [];
+  const accepted: number[] = [];
   const floor: number[] = [];
   for (let round = 0; round < count; round++) {
     floor.push(await nodeFloorMs(workshop));
     await using started = await startAgent(workshop);
     agent.push(started.startMs);
+    accepted.push(started.acceptedMs);
   }
   return [
     { place: 'native', name: FLOOR, unit: 'ms', samples: floor },
     { place: 'native', name: 'agent, start to listening', unit: 'ms', samples: agent, against: FLOOR },
+    { place: 'native', name: 'agent, start to first connection accepted', unit: 'ms', samples: accepted, against: FLOOR },
+    { place: 'native', ...KATA_BUDGET },
+    { place: 'native', name: 'agent, the same, of that budget', unit: 'ms', samples: accepted, against: KATA_BUDGET.name },
   ];
 }
 

@@ -3,6 +3,9 @@ import { type Summary, summarise } from './summary.ts';
 
 export type Unit = 'µs' | 'ms' | 'MB/s' | 'MiB';
 
+/** What a Kata host in its default configuration gives a guest from its first dial to an accepted connection (kata-agent.md §4.1). */
+export const KATA_BUDGET = { name: 'budget of a Kata host, for boot and start together', unit: 'ms', samples: [3_000] } as const;
+
 /** Samples of one thing. `against` names the figure it is a multiple (or, for a rate, a share) of. */
 export interface Figure {
   place: 'native' | 'guest';
