@@ -43,8 +43,7 @@ export class DebugConsole {
     socket.on('error', () => {});
     if (this.#closing || this.#sessions.size >= MAX_SESSIONS) {
       this.#options.log.warn('debug console refused: too many sessions', { peer, limit: MAX_SESSIONS });
-      socket.end(`debug console: ${MAX_SESSIONS} sessions are open already\r\n`);
-      socket.resume();
+      dismiss(socket, `${MAX_SESSIONS} sessions are open already`);
       return;
     }
     const name = `berth-console-${++this.#opened}`;
@@ -52,7 +51,7 @@ export class DebugConsole {
     const session = this.#run(socket, name, log)
       .catch((error: unknown) => {
         log.error('debug console failed', { error });
-        if (!socket.destroyed) socket.end(`debug console: ${describeError(error)}\r\n`);
+        dismiss(socket, describeError(error));
       })
       .finally(() => this.#sessions.delete(session));
     this.#sessions.set(session, socket);
@@ -94,6 +93,12 @@ export class DebugConsole {
     socket.destroySoon();
     log.info('debug console closed');
   }
+}
+
+/** Nothing of the connection may stay, read to its end or not. */
+function dismiss(socket: Socket, why: string): void {
+  if (!socket.destroyed) socket.write(`debug console: ${why}\r\n`);
+  socket.destroySoon();
 }
 
 function elapsed(ms: number): Promise<void> {

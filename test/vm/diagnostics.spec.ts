@@ -95,11 +95,11 @@ describe('diagnostics of a booted guest', function () {
   it('runs a shell on a terminal of its own for each connection, which knows its keys', async () => {
     const shell = await connect(CONSOLE_PORT);
     shell.socket.write('echo $((6 * 7)); tty; stty size; cat /proc/self/cgroup\r');
-    await shell.until(/\n42\r\n\/dev\/pts\/\d+\r\n24 80\r\n0::\/berth-console-\d+\r\n/);
+    await shell.until(/[\r\n]42\r\n\/dev\/pts\/\d+\r\n24 80\r\n0::\/berth-console-\d+\r\n/);
     shell.socket.write('sleep 1000; echo interrupted $?\r');
     await sleep(500);
     shell.socket.write('\x03');
-    await shell.until(/\n(interrupted 130)\r\n/);
+    await shell.until(/[\r\n](interrupted 130)\r\n/);
     shell.socket.write('exit\r');
     await once(shell.socket, 'close');
   });
@@ -110,7 +110,7 @@ describe('diagnostics of a booted guest', function () {
     shell.socket.write(
       'setsid sh -c "trap : TERM HUP; sleep 4321; sleep 4322" > /dev/null 2>&1 & sleep 4323 & echo ready $((1 + 1))\r',
     );
-    await shell.until(/\nready 2\r\n/);
+    await shell.until(/[\r\n]ready 2\r\n/);
     await using client = await guest.connect('ttrpc');
     const count = ['sh', '-c', 'grep -l "432[123]" /proc/[0-9]*/cmdline 2>/dev/null | grep -v "/$$/" | wc -l; ls /sys/fs/cgroup'];
     const during = await runInGuest(client, count);
@@ -130,13 +130,13 @@ describe('diagnostics of a booted guest', function () {
   it('bounds the sessions, and says so to one too many', async () => {
     const shells = await Promise.all(Array.from({ length: 8 }, () => connect(CONSOLE_PORT)));
     for (const [at, shell] of shells.entries()) shell.socket.write(`echo this is ${at} $((${at} + 100))\r`);
-    for (const [at, shell] of shells.entries()) await shell.until(new RegExp(`\\nthis is ${at} ${at + 100}\\r\\n`));
+    for (const [at, shell] of shells.entries()) await shell.until(new RegExp(`[\\r\\n]this is ${at} ${at + 100}\\r\\n`));
     const ninth = await connect(CONSOLE_PORT);
     assert.match(await ninth.until(/8 sessions.*\r\n/), /open already/);
     await Promise.all(shells.map((shell) => shell.close()));
     const next = await connect(CONSOLE_PORT);
     next.socket.write('echo again $((1 + 2))\r');
-    await next.until(/\nagain 3\r\n|(sessions are open)/);
+    await next.until(/[\r\n]again 3\r\n|(sessions are open)/);
     await next.close();
   });
 
