@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createLogPort } from '../../agent/log-port.ts';
 import { MAX_PENDING_BYTES } from '../../agent/log-sink.ts';
@@ -104,6 +105,19 @@ describe('the log port', () => {
     port.write('two');
     assert.equal(await second.until('two\n'), 'two\n');
     second.socket.destroy();
+  });
+
+  it('gives the next reader the whole of a write that a lost connection cut off', async () => {
+    // A stream that takes a write and never says that it is done.
+    const stuck = new Duplex({ read() {}, write() {} });
+    port.accept(stuck as net.Socket);
+    port.write('cut off');
+    stuck.destroy();
+    await once(stuck, 'close');
+    const { until, socket } = await reader();
+    assert.equal(await until('cut off\n'), 'cut off\n');
+    assert.equal(port.lost, 0);
+    socket.destroy();
   });
 
   it('does not keep the agent from stopping when nobody reads', async () => {
