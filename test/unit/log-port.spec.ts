@@ -108,8 +108,18 @@ describe('the log port', () => {
   });
 
   it('gives the next reader the whole of a write that a lost connection cut off', async () => {
-    // A stream that takes a write and never says that it is done.
-    const stuck = new Duplex({ read() {}, write() {} });
+    // Takes a write and fails it when the connection is lost, as a socket does.
+    let fail = (_error: Error) => {};
+    const stuck = new Duplex({
+      read() {},
+      write(_bytes, _encoding, done) {
+        fail = done;
+      },
+      destroy(error, done) {
+        fail(new Error('ECANCELED'));
+        done(error);
+      },
+    });
     port.accept(stuck as net.Socket);
     port.write('cut off');
     stuck.destroy();
