@@ -207,8 +207,13 @@ const verbs: Record<string, [name: string, kind: Kind, right: unknown][]> = {
     ['path', 'text', '/no/such/x'],
     ['flags', 'uint32', 0],
   ],
+  growXfs: [
+    ['path', 'text', '/no/such/x'],
+    ['bytes', 'bigint', 1n],
+  ],
+  ueventReceive: [['fd', 'fd', 0]],
 };
-const withoutArguments = ['vsockLocalCid', 'pipe', 'openPty', 'sync', 'mallocTrim', 'socketPair'];
+const withoutArguments = ['vsockLocalCid', 'pipe', 'openPty', 'sync', 'mallocTrim', 'socketPair', 'ueventOpen'];
 const promising = new Set([
   'vsockConnect',
   'mount',
@@ -218,6 +223,7 @@ const promising = new Set([
   'copyMount',
   'addEntropy',
   'swapOn',
+  'growXfs',
 ]);
 
 const fields: Record<string, Kind> = {
