@@ -24,13 +24,14 @@ import { Uevents } from './guest/uevents/uevents.ts';
 import { connectKeeper, type Keeper } from './keeper/keeper.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { Logger } from './log.ts';
+import { Budget, TOTAL_LIMIT_BYTES } from './process/stream/budget.ts';
+import { Scheduler } from './process/stream/scheduler.ts';
 import { serve } from './rpc/server.ts';
 import { type CallObserver, type Method, methodTable } from './rpc/service.ts';
 import type { GuestHost } from './sandbox/guest-host.ts';
 import { Sandbox } from './sandbox/sandbox.ts';
 import { parseListenEndpoint } from './transport/endpoint.ts';
 import { listen } from './transport/listen.ts';
-import { readChunks, socketFromFd } from './transport/pipe-handle.ts';
 import { KATA_VERSION } from './version.ts';
 
 /** What running calls may take when the agent stops. */
@@ -70,9 +71,10 @@ export async function startAgent({ config, lifecycle, log, onCall }: AgentParts)
     log: log.child({ subsystem: 'network' }),
     waitForLink: async (pciPath) => (await import('./guest/devices/net-device.ts')).waitForNetDevice(pciPath, devices),
   });
+  const turns = new Scheduler();
   const methods: Method[] = [
     ...kataHealthMethods,
-    ...agentServiceMethods({ sandbox, network, guestDetails, guest }),
+    ...agentServiceMethods({ sandbox, network, guestDetails, guest, turns }),
     ...berthMethods(sandbox),
   ];
   const rpc = await lifecycle.start(
@@ -140,7 +142,7 @@ async function buildSandbox(config: Config, keeper: Keeper, devices: DeviceHost,
     door,
     storages,
     devices: new DeviceTable(devices),
-    sockets: { writer: socketFromFd, reader: (fd, onChunk) => readChunks(socketFromFd(fd), onChunk) },
+    logBudget: new Budget(TOTAL_LIMIT_BYTES),
     log: log.child({ subsystem: 'container' }),
     bundleDir: config.bundleDir,
     runtimeDir: config.stateDir,

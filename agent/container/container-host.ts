@@ -1,7 +1,7 @@
 // What every container needs from the agent, handed down by the composition root.
 import type { Keeper } from '../keeper/keeper.ts';
 import type { Logger } from '../log.ts';
-import type { FdSockets } from '../process/stdio.ts';
+import type { Budget } from '../process/stream/budget.ts';
 import type { MountDoor } from './bundle.ts';
 import type { Crun } from './crun.ts';
 import type { DeviceTable } from './device/device-table.ts';
@@ -13,7 +13,8 @@ export interface ContainerHost {
   readonly door: MountDoor;
   readonly storages: StorageTable;
   readonly devices: DeviceTable;
-  readonly sockets: FdSockets;
+  /** Of everything that processes have written and nobody has taken. */
+  readonly logBudget: Budget;
   readonly log: Logger;
   /** Bundles lie here, one directory a container. */
   readonly bundleDir: string;

@@ -2,7 +2,7 @@
 import { AgentError } from '../errors.ts';
 import { readStartTime, ticksSinceBoot } from '../keeper/proc-start-time.ts';
 import { ContainerProcess } from '../process/container-process.ts';
-import { prepareStdio } from '../process/stdio.ts';
+import { type OutputOptions, prepareStdio } from '../process/stdio.ts';
 import type { ContainerHost } from './container-host.ts';
 import type { CrunStart } from './crun.ts';
 import type { ProcessSpec } from './spec/types.ts';
@@ -12,6 +12,8 @@ export interface LaunchRequest {
   /** The container's id for its init. */
   execId: string;
   process: ProcessSpec;
+  /** As Kata has it unless told. */
+  output?: OutputOptions | undefined;
 }
 
 /** Runs `make` (crun create or exec) with fresh streams. On failure nothing is left open. */
@@ -20,10 +22,11 @@ export async function launch(
   request: LaunchRequest,
   make: (stdio: CrunStart) => Promise<number>,
 ): Promise<ContainerProcess> {
-  const { containerId, execId, process } = request;
+  const { containerId, execId, process, output } = request;
   const prepared = await prepareStdio({
     terminal: process.terminal ?? false,
-    sockets: host.sockets,
+    budget: host.logBudget,
+    output,
     runtimeDir: host.runtimeDir,
     pipeSizeBytes: host.pipeSizeBytes,
   });

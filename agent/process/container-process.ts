@@ -84,7 +84,7 @@ export class ContainerProcess {
   resize(rows: number, columns: number): void {
     const { terminalFd } = this.stdio;
     if (terminalFd === undefined) throw new AgentError('unavailable', 'no tty');
-    if (this.stdio.stdout.ended) return;
+    if (this.stdio.stdout.ending === 'closed') return;
     native().setWinsize(terminalFd, rows, columns);
   }
 

@@ -1,21 +1,30 @@
 // The standard streams of one container process: three pipes, or one terminal that crun hands over.
-import type { Socket } from 'node:net';
 import { native } from '../../native/index.ts';
 import { receiveConsole } from './console-socket.ts';
-import { type OnChunk, OutputStream } from './output-stream.ts';
-import { StdinSink } from './stdin-sink.ts';
+import { type Budget, PROCESS_LIMIT_BYTES } from './stream/budget.ts';
+import type { Retention } from './stream/byte-log.ts';
+import { KernelLog } from './stream/kernel-log.ts';
+import { KernelStdin } from './stream/kernel-stdin.ts';
+import { OutputLog } from './stream/output-log.ts';
+import { StdinLog } from './stream/stdin-log.ts';
+import { pipeHolders, terminalHolders } from './stream/stream-holders.ts';
 
-/** Makes sockets of pipes' and terminals' fds, which they then own; given by the composition root. */
-export interface FdSockets {
-  /** Nothing is read from it. */
-  writer(fd: number): Socket;
-  /** Reads at once, and may be written to where the fd can. */
-  reader(fd: number, onChunk: OnChunk): Socket;
+/** How long output may go on after its process has ended while something it left behind holds the pipe (kata-agent.md §3.8). */
+export const KATA_DRAIN_MS = 500;
+
+/** How a process's output is kept; what is left out is as Kata has it: nothing goes, nothing stays. */
+export interface OutputOptions {
+  readonly stdout?: Partial<Retention>;
+  readonly stderr?: Partial<Retention>;
+  /** After the exit, until the end is told though something holds the stream; undefined waits for that. */
+  readonly drainMs?: number | undefined;
 }
 
 export interface StdioOptions {
   terminal: boolean;
-  sockets: FdSockets;
+  /** Of all logs together. */
+  budget: Budget;
+  output?: OutputOptions | undefined;
   /** Directory for console sockets. */
   runtimeDir: string;
   /** F_SETPIPE_SZ for stdout and stderr; 0 keeps the kernel's size. */
@@ -24,16 +33,16 @@ export interface StdioOptions {
 
 /** The agent's ends. A terminal has one stream for both outputs, so `stderr` is the same as `stdout`. */
 export interface Stdio {
-  readonly stdin: StdinSink;
-  readonly stdout: OutputStream;
-  readonly stderr: OutputStream;
+  readonly stdin: StdinLog;
+  readonly stdout: OutputLog;
+  readonly stderr: OutputLog;
   /** The terminal's master, for its window size; undefined with pipes. */
   readonly terminalFd: number | undefined;
   processExited(): void;
   close(): void;
 }
 
-/** Streams on their way to a process: the child's ends are open until `release`. */
+/** Streams on their way to a process: the child's ends are open until `attach` or `abandon`. */
 export interface PreparedStdio {
   /** fds 0, 1 and 2 for crun; -1 is /dev/null. */
   readonly childFds: readonly [number, number, number];
@@ -49,7 +58,7 @@ export async function prepareStdio(options: StdioOptions): Promise<PreparedStdio
   return options.terminal ? await prepareTerminal(options) : preparePipes(options);
 }
 
-function preparePipes({ sockets, pipeSizeBytes }: StdioOptions): PreparedStdio {
+function preparePipes(options: StdioOptions): PreparedStdio {
   const door = native();
   const open: number[] = [];
   const pipe = () => {
@@ -57,33 +66,43 @@ function preparePipes({ sockets, pipeSizeBytes }: StdioOptions): PreparedStdio {
     open.push(...ends);
     return ends;
   };
+  const closeAll = (fds: readonly number[]) => {
+    for (const fd of fds) door.close(fd);
+  };
   try {
     const [stdinRead, stdinWrite] = pipe();
     const [stdoutRead, stdoutWrite] = pipe();
     const [stderrRead, stderrWrite] = pipe();
+    const { pipeSizeBytes } = options;
     if (pipeSizeBytes > 0) for (const fd of [stdoutWrite, stderrWrite]) door.setPipeSize(fd, pipeSizeBytes);
     return {
       childFds: [stdinRead, stdoutWrite, stderrWrite],
       consoleSocket: undefined,
       attach: async () => {
-        for (const fd of [stdinRead, stdoutWrite, stderrWrite]) door.close(fd);
-        return pipeStdio(
-          new StdinSink(sockets.writer(stdinWrite), { terminal: false }),
-          new OutputStream((onChunk) => sockets.reader(stdoutRead, onChunk)),
-          new OutputStream((onChunk) => sockets.reader(stderrRead, onChunk)),
-        );
+        closeAll([stdinRead, stdoutWrite, stderrWrite]);
+        return pipeStdio(options, { stdin: stdinWrite, stdout: stdoutRead, stderr: stderrRead });
       },
-      abandon: async () => {
-        for (const fd of open) door.close(fd);
-      },
+      abandon: async () => closeAll(open),
     };
   } catch (error) {
-    for (const fd of open) door.close(fd);
+    closeAll(open);
     throw error;
   }
 }
 
-function pipeStdio(stdin: StdinSink, stdout: OutputStream, stderr: OutputStream): Stdio {
+function pipeStdio(options: StdioOptions, fds: { stdin: number; stdout: number; stderr: number }): Stdio {
+  const stdin = new StdinLog(new KernelStdin(fds.stdin));
+  const budget = options.budget.child(PROCESS_LIMIT_BYTES);
+  const log = (fd: number, retention: Partial<Retention> | undefined) =>
+    new OutputLog({
+      store: new KernelLog(fd),
+      budget,
+      ...(retention && { retention }),
+      drainMs: drainOf(options),
+      holders: () => pipeHolders(fd),
+    });
+  const stdout = log(fds.stdout, options.output?.stdout);
+  const stderr = log(fds.stderr, options.output?.stderr);
   return {
     stdin,
     stdout,
@@ -101,28 +120,37 @@ function pipeStdio(stdin: StdinSink, stdout: OutputStream, stderr: OutputStream)
   };
 }
 
-async function prepareTerminal({ sockets, runtimeDir }: StdioOptions): Promise<PreparedStdio> {
-  const console = await receiveConsole(runtimeDir);
+async function prepareTerminal(options: StdioOptions): Promise<PreparedStdio> {
+  const console = await receiveConsole(options.runtimeDir);
   return {
     childFds: [-1, -1, -1],
     consoleSocket: console.path,
-    attach: async () => terminalStdio(await console.master(), sockets),
+    attach: async () => terminalStdio(options, await console.master()),
     abandon: () => console.close(),
   };
 }
 
-function terminalStdio(masterFd: number, sockets: FdSockets): Stdio {
-  let socket: Socket | undefined;
-  const output = new OutputStream((onChunk) => {
-    socket = sockets.reader(masterFd, onChunk);
-    return socket;
+/** Of a terminal by its master, which it owns. */
+export function terminalStdio(options: Pick<StdioOptions, 'budget' | 'output'>, masterFd: number): Stdio {
+  const stdin = new StdinLog(new KernelStdin(masterFd, { terminal: true }));
+  const output = new OutputLog({
+    // Both directions have one fd.
+    store: new KernelLog(masterFd, { terminal: true, onSourceClosed: () => stdin.destroy() }),
+    budget: options.budget.child(PROCESS_LIMIT_BYTES),
+    ...(options.output?.stdout && { retention: options.output.stdout }),
+    drainMs: drainOf(options),
+    holders: () => terminalHolders(masterFd),
   });
   return {
-    stdin: new StdinSink(socket!, { terminal: true }),
+    stdin,
     stdout: output,
     stderr: output,
     terminalFd: masterFd,
     processExited: () => output.processExited(),
     close: () => output.close(),
   };
+}
+
+function drainOf({ output }: Pick<StdioOptions, 'output'>): number | undefined {
+  return output === undefined ? KATA_DRAIN_MS : output.drainMs;
 }

@@ -17,6 +17,11 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /** Request metadata, lower-case keys; the last value of a repeated key. */
   readonly metadata: ReadonlyMap<string, string>;
+  /**
+   * Tells about the answer that is made next (of a stream: the message that is yielded next): true once its bytes are out of the agent's
+   * memory, false when they never will be. Once.
+   */
+  onAnswered(listener: (sent: boolean) => void): void;
 }
 
 /** Bytes to a message and a message to bytes; protobufjs static classes fit as they are. */

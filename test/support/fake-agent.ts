@@ -4,7 +4,7 @@ import { berth } from '#proto/berth.js';
 import { google, grpc } from '#proto/kata.js';
 import { AgentError } from '../../agent/errors.ts';
 import { type Method, methodTable, type UnaryMethod } from '../../agent/rpc/service.ts';
-import { FakeProcess, type FakeProcessSpec } from './fake-process.ts';
+import { FakeProcess, type FakeProcessSpec, readPiece } from './fake-process.ts';
 
 interface FakeContainer {
   id: string;
@@ -77,8 +77,8 @@ export class FakeAgent {
         await this.process(request).stdio.stdin.write(request.data!);
         return { len: request.data!.length };
       }),
-      this.reader('ReadStdout', ({ stdout }, length) => stdout.read(length)),
-      this.reader('ReadStderr', ({ stderr }, length) => stderr.read(length)),
+      this.reader('ReadStdout', ({ stdout }, length) => readPiece(stdout, length)),
+      this.reader('ReadStderr', ({ stderr }, length) => readPiece(stderr, length)),
       unary('grpc.AgentService', 'StatsContainer', grpc.StatsContainerRequest, grpc.StatsContainerResponse, ({ containerId }) => {
         this.container(containerId);
         return { cgroupStats: { memoryStats: { usage: { usage: 1n << 20n, limit: 2n << 20n } }, pidsStats: { current: 2n } } };

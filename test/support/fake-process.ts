@@ -1,12 +1,11 @@
 // A process of the fake agent: a child of the test itself with the agent's own streams, so that what the client reads and
 // writes behaves as in a guest.
 import { accessSync, constants as fsConstants, statSync } from 'node:fs';
-import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import { OutputStream } from '../../agent/process/output-stream.ts';
-import { StdinSink } from '../../agent/process/stdin-sink.ts';
-import { type FdSockets, prepareStdio, type Stdio } from '../../agent/process/stdio.ts';
-import { readChunks, socketFromFd } from '../../agent/transport/pipe-handle.ts';
+import { KATA_DRAIN_MS, prepareStdio, type Stdio, terminalStdio } from '../../agent/process/stdio.ts';
+import { Budget, TOTAL_LIMIT_BYTES } from '../../agent/process/stream/budget.ts';
+import type { LogReader } from '../../agent/process/stream/log-reader.ts';
+import type { OutputLog } from '../../agent/process/stream/output-log.ts';
 import { native } from '../../native/index.ts';
 
 export interface FakeProcessSpec {
@@ -64,7 +63,7 @@ export class FakeProcess {
   }
 
   private static async startOnPipes(file: string, { args, env }: FakeProcessSpec): Promise<FakeProcess> {
-    const prepared = await prepareStdio({ terminal: false, sockets, runtimeDir: '/nonexistent', pipeSizeBytes: 0 });
+    const prepared = await prepareStdio({ terminal: false, budget, runtimeDir: '/nonexistent', pipeSizeBytes: 0 });
     const { pid, pidfd } = native().spawn({ file, args, env, fds: prepared.childFds, newSession: true });
     return new FakeProcess(await prepared.attach(), pid, pidfd);
   }
@@ -79,20 +78,7 @@ export class FakeProcess {
       fds: [slave, slave, slave],
     });
     native().close(slave);
-    let socket: Socket | undefined;
-    const stdout = new OutputStream((onChunk) => {
-      socket = sockets.reader(master, onChunk);
-      return socket;
-    });
-    const stdio: Stdio = {
-      stdin: new StdinSink(socket!, { terminal: true }),
-      stdout,
-      stderr: stdout,
-      terminalFd: master,
-      processExited: () => stdout.processExited(),
-      close: () => stdout.close(),
-    };
-    return new FakeProcess(stdio, pid, pidfd);
+    return new FakeProcess(terminalStdio({ budget, output: { drainMs: KATA_DRAIN_MS } }, master), pid, pidfd);
   }
 }
 
@@ -112,7 +98,18 @@ function findProgram({ args, env }: FakeProcessSpec): string {
   throw new Error(`crun create: executable file \`${name}\` not found in $PATH: No such file or directory`);
 }
 
-const sockets: FdSockets = {
-  writer: socketFromFd,
-  reader: (fd, onChunk) => readChunks(socketFromFd(fd), onChunk),
-};
+const budget = new Budget(TOTAL_LIMIT_BYTES);
+const readers = new WeakMap<OutputLog, LogReader>();
+
+/** What one ReadStdout is answered with. */
+export async function readPiece(log: OutputLog, maxBytes: number): Promise<Uint8Array> {
+  let reader = readers.get(log);
+  if (reader === undefined) {
+    reader = log.reader({ primary: true });
+    readers.set(log, reader);
+  }
+  const piece = await reader.next(maxBytes);
+  if (piece.kind !== 'data') return new Uint8Array(0);
+  reader.ack(piece.offset + BigInt(piece.data.length));
+  return piece.data;
+}

@@ -1,5 +1,6 @@
 // grpc.AgentService as Kata's hosts know it: all of its methods, family by family.
 import type { Network } from '../../guest/network/network.ts';
+import type { Turns } from '../../process/stream/turns.ts';
 import type { Method } from '../../rpc/service.ts';
 import type { GuestHost } from '../../sandbox/guest-host.ts';
 import { containerMethods } from './containers.ts';
@@ -16,15 +17,17 @@ import { volumeMethods } from './volumes.ts';
 export interface AgentServiceOptions extends SandboxMethodOptions {
   guest: GuestHost;
   network: Network;
+  /** Who may send bulk next. */
+  turns: Turns;
 }
 
 export function agentServiceMethods(options: AgentServiceOptions): Method[] {
-  const { sandbox, guest, network } = options;
+  const { sandbox, guest, network, turns } = options;
   return [
     ...sandboxMethods(options),
     ...containerMethods(sandbox),
     ...processMethods(sandbox),
-    ...stdioMethods(sandbox),
+    ...stdioMethods(sandbox, turns),
     ...networkMethods(network),
     ...volumeMethods(guest, sandbox),
     ...guestMethods(guest),

@@ -28,14 +28,19 @@ export interface LogReader {
   /** Whether this is (still) the primary reader. */
   readonly primary: boolean;
   /**
-   * The next piece, of at most `maxBytes`; waits while there is none. One at a time.
-   * @throws the signal's reason when it is aborted; nothing was read then. failed_precondition when closed
+   * The next piece, of at most `maxBytes`; waits while there is none.
+   * @throws the signal's reason when it is aborted, and nothing was read then; resource_exhausted when too many wait;
+   * failed_precondition when closed
    */
   next(maxBytes: number, signal?: AbortSignal): Promise<Piece>;
+  /** Resolves when {@link tryNext} has something to give, unless another of this reader's callers takes it first. @throws as `next` */
+  readable(signal?: AbortSignal): Promise<void>;
   /** As {@link next} without waiting; undefined when there is nothing yet. */
   tryNext(maxBytes: number): Piece | undefined;
   /** Calls back each time there may be something new to read after there was nothing. One listener. */
   onReadable(listener: () => void): void;
+  /** Goes on at `offset`, which was given and not acknowledged. @throws out_of_range */
+  seek(offset: bigint): void;
   /** Everything below `offset` is safe with the reader. Never goes back. @throws out_of_range beyond what was given */
   ack(offset: bigint): void;
   /** Leaves. What a primary reader has not acknowledged stays for the next. Idempotent. */

@@ -33,8 +33,11 @@ export function unaryHandler(method: AnyUnaryMethod, context: HandlerContext): g
     try {
       const response = await invoke(method, call.request, signalled);
       end();
+      const onSent = signalled.takeAnswered();
+      if (onSent) tellWhenSent(call, onSent);
       callback(null, asBuffer(response));
     } catch (error) {
+      signalled.unanswered();
       callback(asServiceError(end(error)));
     }
   };
@@ -45,10 +48,11 @@ export function streamHandler(method: AnyStreamMethod, context: HandlerContext) 
     const { end, signalled } = begin(method, call, context);
     const responses = method.handle(requestsOf(method, call), signalled)[Symbol.asyncIterator]();
     try {
-      await pump(method, responses, call, signalled.signal);
+      await pump(method, responses, call, signalled);
       end();
       call.end();
     } catch (error) {
+      signalled.unanswered();
       // A handler that waits for its signal has seen it; one that waits for requests gets the end of them. Neither is waited for.
       void responses
         .return?.()
@@ -100,14 +104,46 @@ async function pump(
   method: AnyStreamMethod,
   responses: AsyncIterator<unknown>,
   call: StreamingCall,
-  signal: AbortSignal,
+  signalled: Call,
 ): Promise<void> {
+  const { signal } = signalled;
   for (;;) {
     const next = await unlessAborted(responses.next(), signal);
     if (next.done) return;
-    const taken = call.write(asBuffer(encodeMessage(method.name, method.response, next.value)));
+    const bytes = asBuffer(encodeMessage(method.name, method.response, next.value));
+    const onSent = signalled.takeAnswered();
+    const taken = onSent ? call.write(bytes, (error: unknown) => onSent(!error)) : call.write(bytes);
     if (!taken) await once(call, 'drain', { signal });
   }
+}
+
+/** What grpc-js keeps in a unary call and does not type: the message's write tells when nghttp2 has given it to the socket. */
+interface UnaryInside {
+  readonly call?: {
+    sendMessage(message: unknown, callback: () => void): void;
+    readonly stream?: EventEmitter & { readonly closed?: boolean };
+  };
+}
+
+/** Without the inside we know, the answer counts as sent as soon as it is handed over. */
+function tellWhenSent(call: AnyCall, onSent: (sent: boolean) => void): void {
+  const { call: inside } = call as UnaryInside;
+  if (inside?.stream === undefined || typeof inside.sendMessage !== 'function') {
+    onSent(true);
+    return;
+  }
+  if (inside.stream.closed) {
+    onSent(false);
+    return;
+  }
+  const send = inside.sendMessage;
+  inside.sendMessage = (message, callback) => {
+    send.call(inside, message, () => {
+      onSent(true);
+      callback();
+    });
+  };
+  inside.stream.once('close', () => onSent(false));
 }
 
 /** Not Promise.race with one promise for the whole stream: that would gather a reaction for each message. */

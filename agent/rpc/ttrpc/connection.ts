@@ -121,7 +121,7 @@ export class TtrpcConnection {
     const call = new Call(this.#caller, request.metadata);
     const result = invoke(method, request.payload, call);
     if (result instanceof Uint8Array) {
-      this.#succeed(streamId, begun, result);
+      this.#succeed(streamId, begun, result, call);
       return;
     }
     const waiting: Waiting = { ...begun, call, bytes, deadline: this.#deadline(streamId, request.timeoutNano) };
@@ -129,9 +129,11 @@ export class TtrpcConnection {
     this.#requestBytes += bytes;
     result.then(
       (payload) => {
-        if (this.#finish(streamId, waiting)) this.#succeed(streamId, waiting, payload);
+        if (this.#finish(streamId, waiting)) this.#succeed(streamId, waiting, payload, call);
+        else call.unanswered();
       },
       (error: unknown) => {
+        call.unanswered();
         if (this.#finish(streamId, waiting)) this.#fail(streamId, waiting, error);
         else this.#options.log.debug('call ended after its client', { method: waiting.method, error });
       },
@@ -179,10 +181,12 @@ export class TtrpcConnection {
     return true;
   }
 
-  #succeed(streamId: number, begun: Begun, payload: Uint8Array): void {
+  #succeed(streamId: number, begun: Begun, payload: Uint8Array, call: Call): void {
+    const onSent = call.takeAnswered();
     try {
-      this.#writer.success(streamId, payload);
+      this.#writer.success(streamId, payload, onSent);
     } catch (error) {
+      onSent?.(false);
       this.#fail(streamId, begun, error);
       return;
     }

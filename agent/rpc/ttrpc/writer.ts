@@ -42,21 +42,25 @@ export class ResponseWriter {
     if (this.#socket.writableLength > MAX_UNSENT_BYTES) this.#congested = true;
   };
 
-  /** @throws {AgentError} resource_exhausted when too much waits to be taken already */
-  success(streamId: number, payload: Uint8Array): void {
+  /**
+   * @param onSent told whether the kernel took it
+   * @throws {AgentError} resource_exhausted when too much waits to be taken already
+   */
+  success(streamId: number, payload: Uint8Array, onSent?: (sent: boolean) => void): void {
     const unsent = this.#socket.writableLength;
     if (unsent > MAX_UNSENT_BYTES_EVER && payload.length >= COPY_THRESHOLD_BYTES) {
       const text = `${unsent} bytes of answers wait for this client, of at most ${MAX_UNSENT_BYTES_EVER}`;
       throw new AgentError('resource_exhausted', text, { fields: { unsent, limit: MAX_UNSENT_BYTES_EVER } });
     }
     this.#holdForThisTurn();
+    const onWritten = onSent && ((error?: Error | null) => onSent(!error));
     if (payload.length < COPY_THRESHOLD_BYTES) {
       const frame = responsePrefix(streamId, payload.length, payload.length);
       frame.set(payload, frame.length - payload.length);
-      this.#socket.write(frame);
+      this.#socket.write(frame, onWritten);
     } else {
       this.#socket.write(responsePrefix(streamId, payload.length));
-      this.#socket.write(payload);
+      this.#socket.write(payload, onWritten);
     }
   }
 

@@ -9,6 +9,7 @@ export async function callMethod(methods: readonly Method[], name: string, reque
     caller: { id: 'c1', protocol: 'ttrpc', peer: 'unix' },
     signal: new AbortController().signal,
     metadata: new Map<string, string>(),
+    onAnswered: () => {},
   } as const;
   return method.response.encode(await method.handle(method.request.decode(request), call)).finish();
 }
