@@ -1,6 +1,6 @@
 // How many bytes of logs may be held in all, and by one process: a chain of limits. Under pressure acknowledged history goes first, then
 // what `latest` logs hold; producers of lossless ones wait for the rest.
-// INVARIANT: what is held exceeds a limit by no more than STREAM_MINIMUM_BYTES for each log, so that no log is starved by the others.
+// INVARIANT: what is held exceeds a limit by no more than its minimum for each log, so that no log is starved by the others.
 
 const KIB = 1024;
 /** design.md §3 */
@@ -24,13 +24,16 @@ export interface Holder {
 export class Budget {
   readonly limit: number;
   readonly #parent: Budget | undefined;
+  readonly #minimum: number;
   readonly #holders = new Set<Holder>();
   #waiting = new Set<Holder>();
   #held = 0;
 
-  constructor(limit: number, parent?: Budget) {
+  /** @param minimum what each log may always hold */
+  constructor(limit: number, { parent, minimum = STREAM_MINIMUM_BYTES }: { parent?: Budget; minimum?: number } = {}) {
     this.limit = limit;
     this.#parent = parent;
+    this.#minimum = minimum;
   }
 
   /** Bytes held under it. */
@@ -40,7 +43,7 @@ export class Budget {
 
   /** The budget of one process below this one. */
   child(limit: number): Budget {
-    return new Budget(limit, this);
+    return new Budget(limit, { parent: this, minimum: this.#minimum });
   }
 
   join(holder: Holder): void {
@@ -66,7 +69,7 @@ export class Budget {
       if (short > 0 && evict) level.#relieve(short);
       granted = Math.min(granted, Math.max(0, level.#room));
     }
-    granted = Math.max(granted, Math.min(wanted, STREAM_MINIMUM_BYTES - holding));
+    granted = Math.max(granted, Math.min(wanted, this.#minimum - holding));
     if (granted < wanted) {
       for (let level: Budget | undefined = this; level !== undefined; level = level.#parent) level.#waiting.add(holder);
     }
