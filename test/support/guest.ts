@@ -16,7 +16,7 @@ const CONNECT_TIMEOUT_MS = 60_000;
 const HOSTNAME = 'berth-test';
 const CONSOLE_LINES = 40;
 const ROOT = join(import.meta.dirname, '../..');
-const IMAGES = process.env['BERTH_IMAGE_DIR'] ?? join(ROOT, 'build/image');
+export const IMAGES = process.env['BERTH_IMAGE_DIR'] ?? join(ROOT, 'build/image');
 /** The emulated host can't write to the checkout and names another place. */
 const LOGS = process.env['BERTH_TEST_LOGS'] ?? join(ROOT, 'build/test-logs');
 

@@ -171,16 +171,20 @@ describe('a storage that hangs', () => {
   const PATIENCE_MS = 60;
   let hanging: Map<string, PromiseWithResolvers<void>>;
   let attached: Set<string>;
+  /** Every attach that was begun. */
+  let begun: string[];
   let table: StorageTable;
 
   beforeEach(() => {
     hanging = new Map();
     attached = new Set();
+    begun = [];
     const wait = async (what: string) => await hanging.get(what)?.promise;
     const fake: StorageDriver = {
       name: 'fake',
       extraPatienceMs: ({ source }) => (source === 'slow' ? 10 * PATIENCE_MS : 0),
       attach: async ({ mountPoint }) => {
+        begun.push(mountPoint);
         await wait(`attach ${mountPoint}`);
         assert.ok(!attached.has(mountPoint), `${mountPoint} is attached twice`);
         attached.add(mountPoint);
@@ -253,6 +257,7 @@ describe('a storage that hangs', () => {
     for (const gate of gates) gate.resolve();
     await settle();
     assert.deepEqual([...attached], []);
+    assert.ok(!begun.includes('/m/late'));
     await table.add([storage('/m/late')], {});
     assert.deepEqual([...attached], ['/m/late']);
   });
@@ -287,6 +292,21 @@ describe('a storage that hangs', () => {
     await table.release(first);
     assert.deepEqual([...attached], ['/m/a']);
     await table.release(await second);
+    assert.deepEqual([...attached], []);
+  });
+
+  it('that was given back late takes nothing from the other holders when it is given back again', async () => {
+    const first = await table.add([storage('/m/a')], {});
+    const second = await table.add([storage('/m/a')], {});
+    const gate = hang('detach /m/a');
+    const end = table.releaseAll();
+    await Promise.all([assert.rejects(end, late('/m/a')), assert.rejects(table.release(first), late('/m/a'))]);
+    hanging.clear();
+    gate.reject(new Error('busy'));
+    await settle();
+    await table.release(first);
+    assert.deepEqual([...attached], ['/m/a']);
+    await table.release(second);
     assert.deepEqual([...attached], []);
   });
 });

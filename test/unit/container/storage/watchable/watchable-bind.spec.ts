@@ -143,6 +143,35 @@ describe('watchable-bind storage', () => {
     await reading;
   });
 
+  it('copies what was there together, however the source changes while it is read', async () => {
+    let count = 0;
+    const put = async (name: string) => {
+      await writeFile(join(root, name), String(count));
+      await rename(join(root, name), join(source, name));
+    };
+    const advance = async () => {
+      count++;
+      await put('f');
+      await put('g');
+    };
+    await advance();
+    await attach();
+    let over = false;
+    const reading = (async () => {
+      for (; !over; await sleep(1)) {
+        // f is ahead of g or level with it at every moment; and read after it here, so that it can't seem behind.
+        const behind = Number(await seen('g'));
+        assert.ok(Number(await seen('f')) >= behind, 'g is ahead of f');
+      }
+    })();
+    for (const end = Date.now() + 1_500; Date.now() < end; await sleep(5)) {
+      for (let burst = 0; burst < 5; burst++) await advance();
+    }
+    over = true;
+    await reading;
+    await eventually(async () => Number(await seen('g')) === count);
+  });
+
   it('sees a change that leaves the size and the time of a file as they were', async () => {
     await writeFile(join(source, 'f'), 'old');
     const { atime, mtime } = await stat(join(source, 'f'));
