@@ -49,4 +49,29 @@ describe('the source of a bind mount', () => {
     await check(join(shared(), 'none'));
     await check(join(root, 'loop'));
   });
+
+  it('is named when its file system does not answer, and no more than four are asked at a time', async () => {
+    const gate = Promise.withResolvers<string>();
+    const asked: string[] = [];
+    const look = (path: string) => {
+      asked.push(path);
+      return gate.promise;
+    };
+    const stuck = Array.from({ length: 8 }, (_, at) =>
+      assert.rejects(
+        checkMountSources([{ destination: '/x', source: `/dead/${at}`, options: ['bind'] }], shared(), [], {
+          look,
+          patienceMs: 50,
+        }),
+        (error) =>
+          hasCode(error, 'deadline_exceeded') &&
+          error.message.includes(`/dead/${at}`) &&
+          error.fields['field'] === 'mounts[0].source',
+      ),
+    );
+    await Promise.all(stuck);
+    assert.equal(asked.length, 4);
+    gate.resolve('/dead');
+    await check(join(shared(), 'volume/in'));
+  });
 });
