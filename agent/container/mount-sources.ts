@@ -3,16 +3,16 @@
 // The look comes before crun's own, so it stops a link that lies in wait, not one that is swapped in between.
 import { realpath } from 'node:fs/promises';
 import { isErrno } from '../errors.ts';
+import { Lane } from '../guest/lane.ts';
 import { DEFAULT_PRIVATE_PATHS } from './spec/context.ts';
 import { checkSource, isBind } from './spec/mounts.ts';
 import { isWithin } from './spec/paths.ts';
 import { quote, refuse } from './spec/refusal.ts';
 import type { MountSpec } from './spec/types.ts';
 import { withPatience } from './storage/patience.ts';
-import { Slots } from './storage/slots.ts';
 
 /** A look at a file system that does not answer takes one of libuv's 16 threads, for as long as it likes. */
-const looks = new Slots(4, 'mount-sources-looked-at-at-a-time');
+const looks = new Lane({ name: 'mount-sources', width: 2, maxWaiting: 1024 });
 const PATIENCE_MS = 20_000;
 
 export interface LookOptions {
@@ -36,7 +36,7 @@ export async function checkMountSources(
     if (!isBind(mount) || source === undefined) continue;
     const field = `mounts[${index}].source`;
     const real = await withPatience({ patienceMs, doing: `look at ${field} ${quote(source)}`, fields: { field } }, ({ signal }) =>
-      looks.run(signal, () => resolve(source, look)),
+      looks.run(() => resolve(source, look), signal),
     );
     if (real === undefined) continue;
     checkSource(real, field, privatePaths);

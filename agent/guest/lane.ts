@@ -13,37 +13,56 @@ export interface LaneOptions {
 
 export class Lane {
   readonly #options: LaneOptions;
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting = new Set<() => void>();
   #running = 0;
 
   constructor(options: LaneOptions) {
     this.#options = options;
   }
 
-  /** Runs `work` when its turn comes, first come, first served. @throws resource_exhausted when too many wait */
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    await this.#enter();
+  /**
+   * Runs `work` when its turn comes, first come, first served; never, if the signal is aborted before that.
+   * @throws resource_exhausted when too many wait; the signal's reason
+   */
+  async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    signal?.throwIfAborted();
+    await this.#enter(signal);
     try {
       return await work();
     } finally {
-      const next = this.#waiting.shift();
+      const [next] = this.#waiting;
       // Whoever comes next has this place.
       if (next === undefined) this.#running--;
       else next();
     }
   }
 
-  #enter(): Promise<void> | undefined {
+  #enter(signal: AbortSignal | undefined): Promise<void> | undefined {
     const { name, width, maxWaiting } = this.#options;
     if (this.#running < width) {
       this.#running++;
       return undefined;
     }
-    if (this.#waiting.length >= maxWaiting) {
+    if (this.#waiting.size >= maxWaiting) {
       throw new AgentError('resource_exhausted', `more than ${maxWaiting} operations wait (${name})`, {
         fields: { limit: name },
       });
     }
-    return new Promise((enter) => this.#waiting.push(enter));
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const leave = () => {
+      this.#waiting.delete(enter);
+      signal?.removeEventListener('abort', giveUp);
+    };
+    const enter = () => {
+      leave();
+      resolve();
+    };
+    const giveUp = () => {
+      leave();
+      reject(signal?.reason);
+    };
+    this.#waiting.add(enter);
+    signal?.addEventListener('abort', giveUp, { once: true });
+    return promise;
   }
 }

@@ -4,9 +4,9 @@
 import { constants } from 'node:fs';
 import { chmod, chown, type FileHandle, open, opendir, stat } from 'node:fs/promises';
 import { AgentError, isErrno } from '../../errors.ts';
+import { Lane } from '../../guest/lane.ts';
 import { O_PATH, withDirectory } from './guest-path.ts';
 import type { Progress } from './patience.ts';
-import { Slots } from './slots.ts';
 import type { FsGroup } from './storage.ts';
 
 const SETGID = 0o2000;
@@ -16,7 +16,7 @@ const SEARCH = 0o110;
 /** Of directories in each other; each holds two descriptors while its content is walked. */
 const MAX_DEPTH = 256;
 /** A walk takes a thread of libuv's, of 16, for as long as a file system lets it hang. */
-const walks = new Slots(4, 'group-changes-at-a-time');
+const walks = new Lane({ name: 'group-changes', width: 2, maxWaiting: 1024 });
 
 interface Walk {
   readonly gid: number;
@@ -28,7 +28,7 @@ interface Walk {
 
 /** @param readOnly gives no write permission */
 export async function applyFsGroup(path: string, group: FsGroup, readOnly: boolean, progress: Progress): Promise<void> {
-  await walks.run(progress.signal, async () => {
+  await walks.run(async () => {
     await withDirectory(path, {}, async (directory) => {
       const root = await stat(directory);
       progress.moved();
@@ -38,7 +38,7 @@ export async function applyFsGroup(path: string, group: FsGroup, readOnly: boole
       await changeBelow(directory, walk, 0);
       await change(directory, root, walk);
     });
-  });
+  }, progress.signal);
 }
 
 function isRight({ gid, mode }: { gid: number; mode: number }, wantedGid: number, readOnly: boolean): boolean {

@@ -5,6 +5,7 @@
 
 import { MS } from '../../../native/index.ts';
 import { AgentError } from '../../errors.ts';
+import { Lane } from '../../guest/lane.ts';
 import { blk, mmioblk, nvdimm, scsi } from './blk.ts';
 import { ephemeral } from './ephemeral.ts';
 import { applyFsGroup } from './fs-group.ts';
@@ -15,7 +16,6 @@ import { multiLayerErofs } from './multi-layer-erofs.ts';
 import { overlayfs } from './overlayfs.ts';
 import { type Progress, withPatience } from './patience.ts';
 import { groupLayers } from './root-layers.ts';
-import { Slots } from './slots.ts';
 import type { Detach, Storage, StorageDriver, StorageHost } from './storage.ts';
 import { virtioFs } from './virtio-fs.ts';
 import { watchableBind } from './watchable-bind.ts';
@@ -78,7 +78,7 @@ export class StorageTable {
   readonly #host: StorageHost;
   readonly #drivers: ReadonlyMap<string, StorageDriver>;
   readonly #entries = new Map<string, Entry>();
-  readonly #attaching = new Slots(MAX_ATTACHING, 'storages-attached-at-a-time');
+  readonly #attaching = new Lane({ name: 'attached-storages', width: MAX_ATTACHING, maxWaiting: 1024 });
   readonly #attachPatienceMs: number;
   readonly #detachPatienceMs: number;
 
@@ -185,7 +185,7 @@ export class StorageTable {
   async #attach(entry: Entry, driver: StorageDriver, containerId: string | undefined, progress: Progress): Promise<void> {
     const { storage } = entry;
     try {
-      await this.#attaching.run(progress.signal, async () => {
+      await this.#attaching.run(async () => {
         progress.moved(this.#attachPatienceMs + (this.#host.hotplugTimeoutMs ?? 0) + (driver.extraPatienceMs?.(storage) ?? 0));
         const detach = await driver.attach(storage, this.#host, containerId);
         try {
@@ -195,7 +195,7 @@ export class StorageTable {
           throw error;
         }
         entry.detach = detach;
-      });
+      }, progress.signal);
     } catch (error) {
       this.#entries.delete(storage.mountPoint);
       throw error;

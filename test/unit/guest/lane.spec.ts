@@ -48,4 +48,26 @@ describe('a lane of file operations', () => {
     end();
     await Promise.all([first, second]);
   });
+
+  it('never runs what was given up while it waited, and lets the next one in its place', async () => {
+    const lane = new Lane({ name: 'test', width: 1, maxWaiting: 2 });
+    const { promise: hung, resolve: end } = Promise.withResolvers<void>();
+    const first = lane.run(() => hung);
+    const giving = new AbortController();
+    const begun: string[] = [];
+    const second = assert.rejects(
+      lane.run(async () => begun.push('second'), giving.signal),
+      /enough/,
+    );
+    const third = lane.run(async () => begun.push('third'));
+    giving.abort(new Error('enough'));
+    await second;
+    await assert.rejects(
+      lane.run(async () => begun.push('late'), giving.signal),
+      /enough/,
+    );
+    end();
+    await Promise.all([first, third]);
+    assert.deepEqual(begun, ['third']);
+  });
 });

@@ -2,15 +2,15 @@
 // is more than can be copied.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describeError } from '../../../errors.ts';
+import { Lane } from '../../../guest/lane.ts';
 import type { Logger } from '../../../log.ts';
-import { Slots } from '../slots.ts';
 import { type Snapshot, sameContent, TooMuch, takeSnapshot } from './snapshot.ts';
 
 export const POLL_MS = 2_000;
 /** How often a source that changes while it is read is read again before the next turn. */
 const ATTEMPTS = 3;
 /** Looks at a time: each takes a thread of libuv's, of 16, and a host that has died lets it hang. */
-const looks = new Slots(2, 'looks-at-watched-directories-at-a-time');
+const looks = new Lane({ name: 'watched-sources', width: 2, maxWaiting: 1024 });
 
 export interface WatchOptions {
   readonly source: string;
@@ -66,7 +66,7 @@ export class Watch {
 
   async #update(signal: AbortSignal): Promise<void> {
     const { source, target, mirror } = this.#options;
-    const now = await looks.run(signal, () => this.#look(source));
+    const now = await looks.run(() => this.#look(source), signal);
     if (now === undefined || signal.aborted) return;
     this.#copying = mirror(target, this.#copied, now);
     await this.#copying;
