@@ -2,6 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { uptime } from 'node:os';
 import { native } from '../native/index.ts';
+import { openGuard } from './api/admission/open-guard.ts';
 import { berthMethods } from './api/berth/containers.ts';
 import { kataHealthMethods } from './api/health/kata.ts';
 import { agentServiceMethods } from './api/kata/agent-service.ts';
@@ -77,11 +78,13 @@ export async function startAgent({ config, lifecycle, log, onCall }: AgentParts)
     ...agentServiceMethods({ sandbox, network, guestDetails, guest, turns }),
     ...berthMethods(sandbox),
   ];
+  const guard = await openGuard(config.berthPolicyFile, methods, log.child({ subsystem: 'policy' }));
   const rpc = await lifecycle.start(
     'rpc',
     () =>
       serve(methodTable(methods), {
         log,
+        guard,
         loadGrpcMethods: async () => (await import('./api/grpc-methods.ts')).grpcMethods(methods),
         onCall: (call) => {
           trim.touch();
@@ -147,6 +150,7 @@ async function buildSandbox(config: Config, keeper: Keeper, devices: DeviceHost,
     bundleDir: config.bundleDir,
     runtimeDir: config.stateDir,
     pipeSizeBytes: config.containerPipeSize,
+    allowSpecHooks: config.specHooks,
   });
   return { sandbox, storages, guest };
 }

@@ -14,6 +14,8 @@ export async function warmUp(): Promise<void> {
     import('./trace/tracer.ts'),
     import('./rpc/grpc/server.ts'),
     import('./api/grpc-methods.ts'),
+    import('./policy/load.ts'),
+    import('./api/admission/admission.ts'),
     import('winston'),
     import('execa'),
   ]);

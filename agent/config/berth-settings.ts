@@ -1,5 +1,5 @@
 // Settings that Kata does not have.
-import { absolutePath, contextId } from './kinds.ts';
+import { absolutePath, contextId, strictBoolean } from './kinds.ts';
 import { setting } from './setting.ts';
 
 export const berthSettings = {
@@ -34,5 +34,23 @@ export const berthSettings = {
     toml: 'berth_crun',
     env: 'BERTH_CRUN',
     effect: 'The container runtime.',
+  }),
+  berthPolicyFile: setting<string>({
+    kind: absolutePath,
+    fallback: '',
+    param: 'berth.policy_file',
+    toml: 'berth_policy_file',
+    env: 'BERTH_POLICY_FILE',
+    effect:
+      'Which calls may be made (docs/policy.md): a file, or a disk such as `/dev/vdb` with the text on it. Empty: `/etc/berth/policy.toml` if it is there, else everything may.',
+  }),
+  specHooks: setting<boolean>({
+    kind: strictBoolean,
+    fallback: false,
+    param: 'berth.spec_hooks',
+    toml: 'berth_spec_hooks',
+    env: 'BERTH_SPEC_HOOKS',
+    effect:
+      "Whether hooks of a container's spec may run as root in the guest, outside the container. Those of `guest_hook_path` run in any case.",
   }),
 };

@@ -21,4 +21,6 @@ export interface ContainerHost {
   /** Sockets and scratch files. */
   readonly runtimeDir: string;
   readonly pipeSizeBytes: number;
+  /** Whether a spec may name hooks that run in the guest, outside the container. */
+  readonly allowSpecHooks: boolean;
 }

@@ -7,14 +7,17 @@ import type { Connection } from '../transport/connection.ts';
 import { readChunks, socketForHttp2 } from '../transport/pipe-handle.ts';
 import { protocolOf } from '../transport/sniff.ts';
 import type { GrpcServer } from './grpc/server.ts';
+import { guarded } from './guard.ts';
 import { MAX_CONNECTIONS, MAX_SILENT_CONNECTIONS, SNIFF_TIMEOUT_MS } from './limits.ts';
-import type { Caller, CallObserver, Method, MethodTable } from './service.ts';
+import type { Caller, CallObserver, Guard, Method, MethodTable } from './service.ts';
 import { TtrpcConnection, type TtrpcConnectionOptions } from './ttrpc/connection.ts';
 import { indexMethods } from './ttrpc/method-index.ts';
 
 export interface ServeOptions {
   readonly log: Logger;
   readonly onCall?: CallObserver;
+  /** Stands before every method, those of loadGrpcMethods too. */
+  readonly guard?: Guard;
   /** Methods that only gRPC clients know to ask for (health, reflection); loaded with the gRPC server. */
   readonly loadGrpcMethods?: () => Promise<Iterable<Method>>;
 }
@@ -52,9 +55,9 @@ class Server implements RpcServer {
   #closing = false;
 
   constructor(table: MethodTable, options: ServeOptions) {
-    this.#table = table;
+    this.#table = new Map([...table].map(([path, method]) => [path, guarded(method, options.guard)]));
     this.#options = options;
-    this.#ttrpcOptions = { methods: indexMethods(table), log: options.log, onCall: options.onCall };
+    this.#ttrpcOptions = { methods: indexMethods(this.#table), log: options.log, onCall: options.onCall };
   }
 
   get connections(): number {
@@ -142,7 +145,8 @@ class Server implements RpcServer {
         import('./grpc/server.ts'),
         this.#options.loadGrpcMethods?.() ?? [],
       ]);
-      return createGrpcServer([...this.#table.values(), ...extra], this.#options);
+      const methods = [...extra].map((method) => guarded(method, this.#options.guard));
+      return createGrpcServer([...this.#table.values(), ...methods], this.#options);
     })();
     return this.#grpc;
   }

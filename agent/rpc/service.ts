@@ -49,6 +49,8 @@ export interface UnaryMethod<Req = unknown, Res = unknown> extends MethodBase<Re
   /** The handler answers at once, without waiting for anything. Such a call is let in even where a connection is at its limits. */
   readonly immediate?: true;
   handle(request: Req, call: CallContext): Promise<Res> | Res;
+  /** Answers a call that the guard refuses, where its clients need something other than the refusal. */
+  refused?(request: Req, call: CallContext): Promise<Res> | Res;
 }
 
 /**
@@ -98,6 +100,22 @@ export function methodTable(methods: Iterable<Method>): MethodTable {
 
 export function methodPath(method: Pick<Method, 'service' | 'name'>): string {
   return `/${method.service}/${method.name}`;
+}
+
+/** Decides on every call before its handler sees it. Asked once for each method, when the server takes the table. */
+export interface Guard {
+  /** Undefined when no call of the method can be refused: it then costs nothing. */
+  forMethod(method: Method): MethodGuard | undefined;
+}
+
+export interface MethodGuard {
+  /** @throws {AgentError} permission_denied, naming rule and field */
+  admit(request: unknown, caller: Caller): void;
+  /**
+   * A stream begins: what it gives decides on each of its messages.
+   * @throws {AgentError} permission_denied when none of its messages could pass
+   */
+  open(caller: Caller): (request: unknown) => void;
 }
 
 /** A call that has ended. */

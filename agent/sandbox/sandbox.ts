@@ -6,7 +6,9 @@ import { removeTree } from '../container/bundle.ts';
 import type { Container } from '../container/container.ts';
 import type { ContainerHost } from '../container/container-host.ts';
 import { type CreateContainerRequest, createContainer } from '../container/create-container.ts';
+import { findGuestHooks } from '../container/guest-hooks.ts';
 import { checkContainerId } from '../container/spec/ids.ts';
+import type { HooksSpec } from '../container/spec/types.ts';
 import type { Storage } from '../container/storage/storage.ts';
 import type { HeldStorages } from '../container/storage/storage-table.ts';
 import { AgentError } from '../errors.ts';
@@ -25,6 +27,8 @@ export interface SandboxOptions {
   dns: readonly string[];
   storages: readonly Storage[];
   kernelModules: readonly KernelModule[];
+  /** Directory of the guest's own hooks; empty for none. */
+  guestHookPath: string;
 }
 
 export interface CreateOptions extends CreateContainerRequest {
@@ -49,6 +53,7 @@ export class Sandbox {
   #storages: HeldStorages | undefined;
   /** The pid namespace of the first container: what joins it goes by this descriptor, whoever gets the pid next. */
   #pidns: { readonly owner: Container; readonly file: FileHandle } | undefined;
+  #guestHooks: HooksSpec = {};
   #id = '';
   #destroying = false;
   #markDestroyed: () => void;
@@ -81,6 +86,7 @@ export class Sandbox {
       try {
         this.#namespaces = await pinSandboxNamespaces(options.hostname);
         this.#storages = await this.#host.storages.add(options.storages, {});
+        this.#guestHooks = await this.#findHooks(options.guestHookPath);
         await setupDns(options.dns);
       } catch (error) {
         // What failed is what is told; what could not be undone is undone by the next create, or named by it.
@@ -161,6 +167,16 @@ export class Sandbox {
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
+  /** A directory that can't be used costs the hooks, not the sandbox (kata-agent.md §3.1). */
+  async #findHooks(directory: string): Promise<HooksSpec> {
+    try {
+      return await findGuestHooks(directory, this.#host.bundleDir, this.#host.log);
+    } catch (error) {
+      this.#host.log.error('guest hooks left out', { directory, error });
+      return {};
+    }
+  }
+
   #entry(id: string): { gate: Gate; container: Container } {
     const entry = this.#entries.get(id);
     if (entry?.container !== undefined) return { gate: entry.gate, container: entry.container };
@@ -177,6 +193,8 @@ export class Sandbox {
     return {
       sandbox: { ...this.#namespaces, pidPath },
       sandboxPidns,
+      allowGuestHooks: this.#host.allowSpecHooks,
+      guestHooks: this.#guestHooks,
       guestNetns: `/proc/${process.pid}/ns/net`,
       initOf: (name: string) => this.containers.find((container) => isCalled(container, name))?.init,
       onOom: (id: string) => {

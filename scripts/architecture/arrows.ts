@@ -53,9 +53,12 @@ export const PARTS: readonly Part[] = [
       'agent/container/',
       'agent/process/',
       'agent/guest/',
+      'agent/policy/',
     ],
     mayImportTypes: CONFIG_TYPES,
   },
+  // Pure: what a call asks for goes in, a decision comes out. It knows neither messages nor what exists in the guest.
+  { path: 'agent/policy/', mayImport: ERRORS_AND_LOG },
   {
     path: 'agent/sandbox/',
     mayImport: [...ERRORS_AND_LOG, 'agent/container/', 'agent/process/', 'agent/guest/', 'agent/keeper/', 'native/index.ts'],
@@ -105,6 +108,6 @@ export const RESERVED_IMPORTS: ReadonlyArray<{ readonly what: RegExp; readonly o
   { what: /^#proto\//, only: ['agent/api/', 'client/', 'scripts/', 'test/'] },
   { what: /^@grpc\//, only: ['agent/rpc/grpc/', 'client/rpc/', 'scripts/', 'test/'] },
   { what: /^winston/, only: ['agent/log-winston.ts', 'agent/warm-up.ts', 'scripts/', 'test/'] },
-  { what: /^smol-toml/, only: ['agent/config/toml.ts', 'scripts/', 'test/'] },
+  { what: /^smol-toml/, only: ['agent/config/toml.ts', 'agent/policy/load.ts', 'scripts/', 'test/'] },
   { what: /^execa/, only: ['agent/process/tool.ts', 'agent/warm-up.ts', 'client/', 'scripts/', 'test/'] },
 ];

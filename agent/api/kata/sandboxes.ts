@@ -20,6 +20,7 @@ export function sandboxMethods({ sandbox, guestDetails }: SandboxMethodOptions):
         id: request.sandboxId,
         hostname: request.hostname,
         dns: request.dns,
+        guestHookPath: request.guestHookPath,
         storages: toStorages(request.storages),
         kernelModules: request.kernelModules.map(({ name, parameters }) => ({ name: name ?? '', parameters: parameters ?? [] })),
       });

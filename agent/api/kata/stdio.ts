@@ -46,18 +46,30 @@ export function stdioMethods(sandbox: Sandbox, turns: Turns): Method[] {
 }
 
 function readMethod(sandbox: Sandbox, turns: Turns, name: string, stream: (stdio: Stdio) => OutputLog): Method {
-  return kataMethod(
-    name,
-    grpc.ReadStreamRequest,
-    grpc.ReadStreamResponse,
-    async ({ containerId, execId, len }, call: CallContext) => {
-      // No bytes asked for would be answered with none, and that means end of output.
-      if (len === 0) throw new AgentError('invalid_argument', 'len must be above 0', { fields: { field: 'len' } });
-      const output = pulled(stream(sandbox.container(containerId).process(execId).stdio));
-      return { data: await read(output, len, call, turns) };
-    },
-    asArgument,
-  );
+  const answer = async ({ containerId, execId, len }: grpc.ReadStreamRequest, call: CallContext) => {
+    // No bytes asked for would be answered with none, and that means end of output.
+    if (len === 0) throw new AgentError('invalid_argument', 'len must be above 0', { fields: { field: 'len' } });
+    const output = pulled(stream(sandbox.container(containerId).process(execId).stdio));
+    return { data: await read(output, len, call, turns) };
+  };
+  const method = kataMethod(name, grpc.ReadStreamRequest, grpc.ReadStreamResponse, answer, asArgument);
+  return { ...method, refused: (request, call) => discardOutput((each) => method.handle(request, each), call) };
+}
+
+/**
+ * What a client gets whom the policy denies a process's output: nothing, and the end once it has come. The output is taken all the
+ * same, or the process would stand still with nobody to read it.
+ */
+async function discardOutput<Res extends { data?: Uint8Array | null }>(
+  readPiece: (call: CallContext) => Promise<Res> | Res,
+  { caller, signal, metadata }: CallContext,
+): Promise<Res> {
+  for (;;) {
+    const taken: ((sent: boolean) => void)[] = [];
+    const response = await readPiece({ caller, signal, metadata, onAnswered: (listener) => void taken.push(listener) });
+    for (const settle of taken) settle(true);
+    if (!response.data?.length) return response;
+  }
 }
 
 /** Kata's cursor on each stream that was ever read its way: the primary one, since its reads are what consumes. */

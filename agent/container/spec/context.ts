@@ -1,5 +1,7 @@
 // What prepare.ts and its parts are told about the container's surroundings.
 
+import type { HooksSpec } from './types.ts';
+
 export interface PrepareContext {
   containerId: string;
   /** The bundle's own rootfs: takes the place of the spec's root.path. */
@@ -14,8 +16,10 @@ export interface PrepareContext {
   cgroupParent?: string;
   /** Neither these nor what holds them can be a mount's source; default: the agent's own state. */
   privatePaths?: readonly string[];
-  /** Whether hooks that run as root in the guest, outside the container, are allowed; default no. */
+  /** Whether hooks of the spec that run as root in the guest, outside the container, are allowed; default no. */
   allowGuestHooks?: boolean;
+  /** The guest's own, which every container gets. */
+  guestHooks?: HooksSpec;
   /** Told of each field that is left out because it can't work here. */
   onDropped?: OnDropped;
 }

@@ -22,3 +22,13 @@ export function prepareHooks(hooks: HooksSpec | undefined, allowGuestHooks: bool
   }
   return Object.keys(prepared).length > 0 ? prepared : undefined;
 }
+
+/** Those of the spec first, the guest's own after them. */
+export function withGuestHooks(hooks: HooksSpec | undefined, guest: HooksSpec = {}): HooksSpec | undefined {
+  const merged: HooksSpec = { ...hooks };
+  for (const kind of HOOK_KINDS) {
+    const own = guest[kind];
+    if (own !== undefined) merged[kind] = [...(merged[kind] ?? []), ...own];
+  }
+  return Object.keys(merged).length > 0 ? merged : undefined;
+}

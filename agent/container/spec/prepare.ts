@@ -4,7 +4,7 @@ import { prepareAnnotations } from './annotations.ts';
 import { prepareCgroupsPath } from './cgroups-path.ts';
 import type { OnDropped, PrepareContext } from './context.ts';
 import { prepareDeviceRules, prepareDevices } from './devices.ts';
-import { prepareHooks } from './hooks.ts';
+import { prepareHooks, withGuestHooks } from './hooks.ts';
 import { prepareLimits } from './limits.ts';
 import { prepareMounts } from './mounts.ts';
 import { prepareNamespaces } from './namespaces.ts';
@@ -35,7 +35,7 @@ export function prepareSpec(spec: RuntimeSpec, context: PrepareContext): Runtime
     root: { ...spec.root, path: context.bundleRootfs },
     hostname: prepareHostname(spec.hostname, namespaces),
     mounts: prepareMounts(spec.mounts, context),
-    hooks: prepareHooks(spec.hooks, context.allowGuestHooks ?? false),
+    hooks: withGuestHooks(prepareHooks(spec.hooks, context.allowGuestHooks ?? false), context.guestHooks),
     annotations: prepareAnnotations(spec.annotations, onDropped),
     linux: prepareLinux(spec.linux, namespaces, context, onDropped),
   };

@@ -243,4 +243,12 @@ export const cmdlineRows: readonly CmdlineRow[] = [
   },
   { param: 'berth.bundle_dir', name: 'bundleDir', fallback: '/run/kata-containers', good: [['/b', '/b']], bad: ['', 'b'] },
   { param: 'berth.crun', name: 'crunPath', fallback: '/usr/bin/crun', good: [['/opt/crun', '/opt/crun']], bad: ['', 'crun'] },
+  {
+    param: 'berth.policy_file',
+    name: 'berthPolicyFile',
+    fallback: '',
+    good: [['/dev/vdb', '/dev/vdb']],
+    bad: ['', 'policy.toml'],
+  },
+  { param: 'berth.spec_hooks', name: 'specHooks', fallback: false, good: [['true', true]], bad: ['', '1'] },
 ];

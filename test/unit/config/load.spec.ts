@@ -87,8 +87,8 @@ describe('the environment', () => {
     { env: { KATA_ATTESTER_VARIANT: 'sev' }, values: { attesterVariant: 'sev' } },
     { env: { BERTH_ALLOW_CID: 'any' }, values: { allowCid: 'any' } },
     {
-      env: { BERTH_STATE_DIR: '/s', BERTH_BUNDLE_DIR: '/b', BERTH_CRUN: '/c' },
-      values: { stateDir: '/s', bundleDir: '/b', crunPath: '/c' },
+      env: { BERTH_STATE_DIR: '/s', BERTH_BUNDLE_DIR: '/b', BERTH_CRUN: '/c', BERTH_POLICY_FILE: '/p', BERTH_SPEC_HOOKS: 'true' },
+      values: { stateDir: '/s', bundleDir: '/b', crunPath: '/c', berthPolicyFile: '/p', specHooks: true },
     },
     { env: { KATA_AGENT_LOG_LEVEL: '', KATA_AGENT_SERVER_ADDR: undefined }, values: {} },
     { env: { KATA_AGENT_UNKNOWN: 'x', PATH: '/bin' }, values: {} },

@@ -52,6 +52,8 @@ const good: ReadonlyArray<readonly [toml: string, name: ConfigName, value: unkno
   ['berth_state_dir = "/s"', 'stateDir', '/s'],
   ['berth_bundle_dir = "/b"', 'bundleDir', '/b'],
   ['berth_crun = "/c"', 'crunPath', '/c'],
+  ['berth_policy_file = "/p"', 'berthPolicyFile', '/p'],
+  ['berth_spec_hooks = true', 'specHooks', true],
 ];
 
 describe('the TOML file', () => {
