@@ -3,12 +3,12 @@ import { mkdir } from 'node:fs/promises';
 import { uptime } from 'node:os';
 import { native } from '../native/index.ts';
 import { openGuard } from './api/admission/open-guard.ts';
-import { berthMethods } from './api/berth/containers.ts';
+import { BERTH_UNARY } from './api/berth/unary-names.ts';
 import { kataHealthMethods } from './api/health/kata.ts';
 import { agentServiceMethods } from './api/kata/agent-service.ts';
 import type { Config } from './config/config.ts';
 import { Crun } from './container/crun.ts';
-import { readCrunFeatures } from './container/crun-features.ts';
+import { readCrunFeatures, readCrunVersion } from './container/crun-features.ts';
 import { DeviceTable } from './container/device/device-table.ts';
 import { SHARED_DIR, SharedMounts } from './container/storage/shared-mounts.ts';
 import { StorageTable } from './container/storage/storage-table.ts';
@@ -27,8 +27,10 @@ import type { Lifecycle } from './lifecycle.ts';
 import type { Logger } from './log.ts';
 import { Budget, TOTAL_LIMIT_BYTES } from './process/stream/budget.ts';
 import { Scheduler } from './process/stream/scheduler.ts';
+import { lazyMethods } from './rpc/lazy-methods.ts';
 import { serve } from './rpc/server.ts';
 import { type CallObserver, type Method, methodTable } from './rpc/service.ts';
+import { Clients } from './sandbox/clients.ts';
 import type { GuestHost } from './sandbox/guest-host.ts';
 import { Sandbox } from './sandbox/sandbox.ts';
 import { parseListenEndpoint } from './transport/endpoint.ts';
@@ -73,10 +75,16 @@ export async function startAgent({ config, lifecycle, log, onCall }: AgentParts)
     waitForLink: async (pciPath) => (await import('./guest/devices/net-device.ts')).waitForNetDevice(pciPath, devices),
   });
   const turns = new Scheduler();
+  const clients = new Clients(sandbox.events);
+  const runtimeVersion = async () => (await readCrunVersion(config.crunPath)).split('\n', 1)[0] ?? '';
+  const berth = once(async () => {
+    const { berthMethods } = await import('./api/berth/berth-methods.ts');
+    return berthMethods({ sandbox, clients, self: { generation: keeper.generation, runtimeVersion } });
+  });
   const methods: Method[] = [
     ...kataHealthMethods,
     ...agentServiceMethods({ sandbox, network, guestDetails, guest, turns }),
-    ...berthMethods(sandbox),
+    ...lazyMethods(BERTH_UNARY, berth),
   ];
   const guard = await openGuard(config.berthPolicyFile, methods, log.child({ subsystem: 'policy' }));
   const rpc = await lifecycle.start(
@@ -85,7 +93,12 @@ export async function startAgent({ config, lifecycle, log, onCall }: AgentParts)
       serve(methodTable(methods), {
         log,
         guard,
-        loadGrpcMethods: async () => (await import('./api/grpc-methods.ts')).grpcMethods(methods),
+        loadGrpcMethods: async () => {
+          const [{ grpcMethods }, loaded] = await Promise.all([import('./api/grpc-methods.ts'), berth()]);
+          const streams = loaded.filter(({ kind }) => kind !== 'unary');
+          return [...streams, ...grpcMethods([...methods, ...streams])];
+        },
+        onDisconnect: ({ id }) => clients.disconnected(id),
         onCall: (call) => {
           trim.touch();
           onCall?.(call);
@@ -110,6 +123,18 @@ export async function startAgent({ config, lifecycle, log, onCall }: AgentParts)
     generation: keeper.generation,
   });
   void sandbox.destroyed.then(() => powerOff(lifecycle, keeper));
+}
+
+/** The result of the first call, for all; a failure is tried again. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make().catch((error: unknown) => {
+      made = undefined;
+      throw error;
+    });
+    return made;
+  };
 }
 
 function openKeeper(log: Logger): Keeper {

@@ -31,6 +31,8 @@ export interface MemoryUse {
 }
 
 export interface MemoryStats extends MemoryUse {
+  /** Processes that the kernel has killed for the limit. */
+  readonly oomKills: bigint;
   /** Every line of memory.stat: `file`, `anon`, `inactive_file` and so on. */
   readonly stat: ReadonlyMap<string, bigint>;
 }
@@ -55,10 +57,12 @@ export interface HugetlbStats {
 export async function readStats(directory: string): Promise<ContainerStats> {
   const names = await readdir(directory);
   const read = (name: string) => (names.includes(name) ? readCgroupFile(join(directory, name)) : undefined);
+  const memoryEvents = await read('memory.events');
   return {
     cpu: parseCpu(await read('cpu.stat')),
     memory: {
-      ...(await readUse('memory', await read('memory.events'), 'max', read)),
+      ...(await readUse('memory', memoryEvents, 'max', read)),
+      oomKills: parseFlatKeyed(memoryEvents).get('oom_kill') ?? 0n,
       stat: parseFlatKeyed(await read('memory.stat')),
     },
     swap: await readUse('memory.swap', await read('memory.swap.events'), 'fail', read),

@@ -1,6 +1,7 @@
 // What every container needs from the agent, handed down by the composition root.
 import type { Keeper } from '../keeper/keeper.ts';
 import type { Logger } from '../log.ts';
+import type { Exit } from '../process/container-process.ts';
 import type { Budget } from '../process/stream/budget.ts';
 import type { MountDoor } from './bundle.ts';
 import type { Crun } from './crun.ts';
@@ -23,4 +24,19 @@ export interface ContainerHost {
   readonly pipeSizeBytes: number;
   /** Whether a spec may name hooks that run in the guest, outside the container. */
   readonly allowSpecHooks: boolean;
+  /** Told of what happens to containers and their processes, once it has. Never throws. */
+  readonly tell: (event: ContainerEvent) => void;
+}
+
+/** Something that has happened. */
+export interface ContainerEvent {
+  /** `family.what`, such as `container.created`; all of them are listed in proto/berth/v1/events.proto. */
+  readonly kind: string;
+  readonly containerId?: string;
+  /** The init process of the container is `''`. */
+  readonly processId?: string;
+  readonly exit?: Exit;
+  /** Who caused it, where that is known. */
+  readonly client?: { readonly id: string; readonly name: string };
+  readonly fields?: Readonly<Record<string, string>>;
 }

@@ -32,6 +32,8 @@ const SIGTERM = 15;
 
 export interface ContainerParts {
   id: string;
+  labels: Readonly<Record<string, string>>;
+  owner: string;
   spec: RuntimeSpec;
   bundle: Bundle;
   cgroup: Cgroup;
@@ -53,6 +55,7 @@ export class Container {
   readonly #execs = new Map<string, ContainerProcess>();
   /** Exec ids between their check and their process. */
   readonly #starting = new Set<string>();
+  readonly #removed = Promise.withResolvers<void>();
   #startedAt: number | undefined;
   #paused = false;
   #execCount = 0;
@@ -64,12 +67,27 @@ export class Container {
     this.#host = host;
     this.#parts = parts;
     this.#log = log;
+    void this.init.exited.then((exit) => host.tell({ kind: 'container.stopped', containerId: this.id, exit }));
   }
 
   get state(): ContainerState {
     if (this.init.exit !== undefined) return 'stopped';
     if (this.#paused) return 'paused';
     return this.#startedAt === undefined ? 'created' : 'running';
+  }
+
+  get labels(): Readonly<Record<string, string>> {
+    return this.#parts.labels;
+  }
+
+  /** Name of the client that made it; empty for one of Kata's. */
+  get owner(): string {
+    return this.#parts.owner;
+  }
+
+  /** Resolves when every trace of it is gone. */
+  get removed(): Promise<void> {
+    return this.#removed.promise;
   }
 
   get startedAt(): number | undefined {
@@ -96,6 +114,7 @@ export class Container {
     await this.#host.crun.start(this.id);
     this.#startedAt = Date.now();
     this.#log.info('container started', { container: this.id, pid: this.init.identity.pid });
+    this.#tell('container.started', { pid: `${this.init.identity.pid}` });
   }
 
   /** Starts one more process, running when this resolves. @throws already_exists, invalid_argument, failed_precondition */
@@ -152,12 +171,14 @@ export class Container {
     checkAllowed('pause', this.state, this.id);
     await this.#parts.cgroup.freeze();
     this.#paused = true;
+    this.#tell('container.paused');
   }
 
   async resume(): Promise<void> {
     checkAllowed('resume', this.state, this.id);
     await this.#parts.cgroup.thaw();
     this.#paused = false;
+    this.#tell('container.resumed');
   }
 
   stats(): Promise<ContainerStats> {
@@ -170,6 +191,7 @@ export class Container {
     const wanted = prepareUpdate(resources, this.spec, this.#onDropped);
     const file = await writeBundleFile(this.#parts.bundle, `resources-${this.#execCount++}.json`, stringifySpec(wanted));
     await this.#host.crun.update(this.id, file).finally(() => removeScratchFile(file));
+    this.#tell('container.updated');
   }
 
   /** Kills what runs and removes every trace: crun's state, cgroup, mounts, storages, bundle, streams. May be repeated after a failure. */
@@ -185,6 +207,12 @@ export class Container {
     await this.#host.storages.release(this.#parts.storages);
     await removeTree(this.#host.door, this.#parts.bundle.directory);
     this.#log.info('container removed', { container: this.id });
+    this.#tell('container.deleted');
+    this.#removed.resolve();
+  }
+
+  #tell(kind: string, fields?: Readonly<Record<string, string>>): void {
+    this.#host.tell({ kind, containerId: this.id, ...(fields === undefined ? {} : { fields }) });
   }
 
   readonly #onDropped = (field: string, reason: string) =>

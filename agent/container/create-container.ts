@@ -22,7 +22,11 @@ export interface CreateContainerRequest {
   readonly storages: readonly Storage[];
   /** Mounts of other containers that this one gets. */
   readonly copiedMounts?: readonly CopiedMount[];
-  readonly devices: readonly DeviceRequest[];
+  readonly devices?: readonly DeviceRequest[];
+  /** For whoever lists containers. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Name of the client that asks; empty for one of Kata's. */
+  readonly owner?: string;
 }
 
 /** What the sandbox adds: its namespaces, and whom to tell of an out-of-memory kill. */
@@ -51,7 +55,15 @@ export async function createContainer(
 
 async function build(
   host: ContainerHost,
-  { id, spec: asked, storages: wanted, devices: wantedDevices, copiedMounts = [] }: CreateContainerRequest,
+  {
+    id,
+    spec: asked,
+    storages: wanted,
+    devices: wantedDevices = [],
+    copiedMounts = [],
+    labels = {},
+    owner = '',
+  }: CreateContainerRequest,
   sandbox: SandboxView,
   undo: AsyncDisposableStack,
 ): Promise<Container> {
@@ -88,6 +100,7 @@ async function build(
   });
 
   host.log.info('container created', { container: id, pid: init.identity.pid });
+  host.tell({ kind: 'container.created', containerId: id, fields: { pid: `${init.identity.pid}` } });
   const { guestAddresses } = devices;
-  return new Container(host, { id, spec, bundle, cgroup, init, storages, guestAddresses, oom }, host.log);
+  return new Container(host, { id, labels, owner, spec, bundle, cgroup, init, storages, guestAddresses, oom }, host.log);
 }

@@ -8,6 +8,11 @@ const MAX_OUTPUT_BYTES = 16 * 1024;
 
 /** The build features, as `crun --version` lists them: `SECCOMP`, `EBPF`, `CRIU`. */
 export async function readCrunFeatures(file: string, door: Native = native()): Promise<ReadonlySet<string>> {
+  return parseFeatures(await readCrunVersion(file, door));
+}
+
+/** What `crun --version` says; its first line names the version. */
+export async function readCrunVersion(file: string, door: Native = native()): Promise<string> {
   const [readEnd, writeEnd] = door.pipe();
   try {
     try {
@@ -15,7 +20,7 @@ export async function readCrunFeatures(file: string, door: Native = native()): P
     } finally {
       door.close(writeEnd);
     }
-    return parseFeatures(await readPipe(readEnd));
+    return await readPipe(readEnd);
   } finally {
     door.close(readEnd);
   }

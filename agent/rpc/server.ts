@@ -18,6 +18,8 @@ export interface ServeOptions {
   readonly onCall?: CallObserver;
   /** Stands before every method, those of loadGrpcMethods too. */
   readonly guard?: Guard;
+  /** A connection that has been told apart has ended: its calls have been aborted. */
+  readonly onDisconnect?: (caller: Caller) => void;
   /** Methods that only gRPC clients know to ask for (health, reflection); loaded with the gRPC server. */
   readonly loadGrpcMethods?: () => Promise<Iterable<Method>>;
 }
@@ -94,11 +96,11 @@ class Server implements RpcServer {
       }
       const caller: Caller = { id, protocol, peer };
       this.#options.log.debug('client connected', { client: id, peer, protocol });
-      silent.socket.once('close', () => this.#options.log.debug('client gone', { client: id, peer, protocol }));
       if (protocol === 'grpc') {
         this.#acceptGrpc(silent, caller);
         return false;
       }
+      this.#watchEnd(silent.socket, caller);
       const connection = this.#acceptTtrpc(silent.socket, caller);
       receive = (bytes) => connection.receive(bytes);
       return connection.receive(silent.head);
@@ -129,6 +131,7 @@ class Server implements RpcServer {
       try {
         const server = await this.#loadGrpc();
         const socket = this.#track(socketForHttp2(silent.socket));
+        this.#watchEnd(socket, caller);
         socket.unshift(silent.head);
         server.accept(socket, caller);
       } catch (error) {
@@ -149,6 +152,13 @@ class Server implements RpcServer {
       return createGrpcServer([...this.#table.values(), ...methods], this.#options);
     })();
     return this.#grpc;
+  }
+
+  #watchEnd(socket: net.Socket, caller: Caller): void {
+    socket.once('close', () => {
+      this.#options.log.debug('client gone', { client: caller.id, peer: caller.peer, protocol: caller.protocol });
+      this.#options.onDisconnect?.(caller);
+    });
   }
 
   #track(socket: net.Socket): net.Socket {

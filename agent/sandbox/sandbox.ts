@@ -15,11 +15,15 @@ import { AgentError } from '../errors.ts';
 import { setupDns } from '../guest/dns.ts';
 import { type KernelModule, loadKernelModules } from '../guest/modules.ts';
 import { pinSandboxNamespaces, type SandboxNamespaces, unpinSandboxNamespaces } from '../guest/namespaces.ts';
+import { EventLog } from './event-log.ts';
 import { Gate } from './gate.ts';
 import { OomQueue } from './oom-queue.ts';
 
 /** Containers of one VM; the aim is 200 (design.md), and each costs fds. */
 const MAX_CONTAINERS = 512;
+
+/** man 7 signal */
+const SIGTERM = 15;
 
 export interface SandboxOptions {
   id: string;
@@ -34,6 +38,8 @@ export interface SandboxOptions {
 export interface CreateOptions extends CreateContainerRequest {
   /** Join the pid namespace of the sandbox's first container. */
   readonly sandboxPidns: boolean;
+  /** Two creates with one key are one create, as long as its container exists; '' for none. */
+  readonly key?: string;
 }
 
 interface Entry {
@@ -44,10 +50,13 @@ interface Entry {
 
 export class Sandbox {
   readonly oom = new OomQueue();
+  readonly events: EventLog;
   /** Resolves when the sandbox has been destroyed: the agent is to end and the VM to power off. */
   readonly destroyed: Promise<void>;
   readonly #host: ContainerHost;
   readonly #entries = new Map<string, Entry>();
+  /** Containers asked for with a key, made or being made. */
+  readonly #keyed = new Map<string, Promise<Container>>();
   readonly #settings = new Gate();
   #namespaces: SandboxNamespaces | undefined;
   #storages: HeldStorages | undefined;
@@ -58,8 +67,9 @@ export class Sandbox {
   #destroying = false;
   #markDestroyed: () => void;
 
-  constructor(host: ContainerHost) {
-    this.#host = host;
+  constructor(host: Omit<ContainerHost, 'tell'>, events: EventLog = new EventLog()) {
+    this.events = events;
+    this.#host = { ...host, tell: (event) => void events.append(event) };
     const { promise, resolve } = Promise.withResolvers<void>();
     this.destroyed = promise;
     this.#markDestroyed = resolve;
@@ -97,11 +107,24 @@ export class Sandbox {
       }
       if (options.id !== '') this.#id = options.id;
       this.#host.log.info('sandbox created', { sandbox: this.#id, hostname: options.hostname });
+      this.#host.tell({ kind: 'sandbox.created', fields: { sandbox: this.#id, hostname: options.hostname } });
     });
   }
 
   /** @throws invalid_argument, already_exists, resource_exhausted */
-  async createContainer(options: CreateOptions): Promise<void> {
+  createContainer(options: CreateOptions): Promise<Container> {
+    const { key = '' } = options;
+    if (key === '') return this.#make(options);
+    const earlier = this.#keyed.get(key);
+    if (earlier !== undefined) return earlier;
+    const making = this.#make(options);
+    this.#keyed.set(key, making);
+    const forget = () => this.#keyed.delete(key);
+    making.then((container) => void container.removed.then(forget), forget);
+    return making;
+  }
+
+  async #make(options: CreateOptions): Promise<Container> {
     const { id } = options;
     checkContainerId(id);
     this.#refuseWhenDestroying();
@@ -116,10 +139,11 @@ export class Sandbox {
     const entry: Entry = { gate: new Gate(), container: undefined };
     this.#entries.set(id, entry);
     try {
-      await entry.gate.exclusive(async () => {
+      return await entry.gate.exclusive(async () => {
         const container = await createContainer(this.#host, options, this.#view(options.sandboxPidns));
         entry.container = container;
         this.#pidns ??= await openPidNamespace(container);
+        return container;
       });
     } catch (error) {
       this.#entries.delete(id);
@@ -154,6 +178,18 @@ export class Sandbox {
         this.#pidns = undefined;
       }
     });
+  }
+
+  /** Ends the sandbox in good order: SIGTERM to every container's init, and after `graceMs` {@link destroy}. */
+  async shutdown(graceMs: number): Promise<void> {
+    const running = this.containers.filter(({ init }) => init.exit === undefined);
+    this.#host.tell({ kind: 'sandbox.shutdown', fields: { grace_ms: `${graceMs}` } });
+    for (const container of running) await container.signal('', SIGTERM);
+    const grace = Promise.withResolvers<void>();
+    const timer = setTimeout(grace.resolve, graceMs);
+    await Promise.race([grace.promise, Promise.all(running.map(({ init }) => init.exited))]);
+    clearTimeout(timer);
+    await this.destroy();
   }
 
   /** Removes every container and ends the sandbox. The first failure is thrown after all were tried. */
@@ -200,6 +236,7 @@ export class Sandbox {
       onOom: (id: string) => {
         this.#host.log.warn('out of memory', { container: id });
         this.oom.push(id);
+        this.#host.tell({ kind: 'oom.killed', containerId: id });
       },
     };
   }

@@ -1,45 +1,113 @@
-// berth.v1.Containers: what exists now, for people and for `berth ps`.
+// berth.v1.Containers: made from an OCI configuration, started, watched, limited, removed.
 import { berth } from '#proto/berth.js';
 import type { Container } from '../../container/container.ts';
-import type { ContainerState } from '../../container/state.ts';
-import { exitStatus } from '../../process/container-process.ts';
-import type { Method, UnaryMethod } from '../../rpc/service.ts';
+import type { ResourcesSpec } from '../../container/spec/resources.ts';
+import { readSpec } from '../../container/spec/shape.ts';
+import type { Storage } from '../../container/storage/storage.ts';
+import { AgentError } from '../../errors.ts';
+import type { Method } from '../../rpc/service.ts';
+import type { Clients } from '../../sandbox/clients.ts';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
+import { containerMessage } from './container-message.ts';
+import { containerStats } from './container-stats.ts';
+import { checkLabels, matchesLabels } from './labels.ts';
+import { berthService } from './method.ts';
 
-const { ListRequest, ListResponse } = berth.v1;
-const { State } = berth.v1.Container;
+const v1 = berth.v1;
+/** Of a create's or start's key. */
+export const MAX_KEY_BYTES = 128;
+/** A CPU quota is told for this period. */
+const PERIOD_US = 100_000n;
+const STATS_INTERVAL_MS = { least: 100, most: 3_600_000 };
 
-const STATES: Readonly<Record<ContainerState, berth.v1.Container.State>> = {
-  created: State.STATE_CREATED,
-  running: State.STATE_RUNNING,
-  paused: State.STATE_PAUSED,
-  stopped: State.STATE_STOPPED,
-};
-
-export function berthMethods(sandbox: Sandbox): Method[] {
-  const list: UnaryMethod<berth.v1.ListRequest, berth.v1.ListResponse.$Properties> = {
-    kind: 'unary',
-    service: 'berth.v1.Containers',
-    name: 'List',
-    request: ListRequest,
-    response: ListResponse,
-    handle: () => ({ containers: sandbox.containers.map(describe) }),
+export function containerMethods(sandbox: Sandbox, clients: Clients): Method[] {
+  const { unary, serverStream } = berthService('Containers', clients);
+  const alone = async (id: string, work: (container: Container) => Promise<void>) => {
+    await sandbox.alone(id, work);
+    return containerMessage(sandbox.container(id));
   };
-  return [list];
+  return [
+    unary('Create', v1.CreateContainerRequest, v1.Container, async (request, { client }) => {
+      const container = await sandbox.createContainer({
+        id: request.id,
+        spec: readSpec(request.specJson),
+        storages: request.storages.map(toStorage),
+        sandboxPidns: false,
+        key: checkKey(request.key),
+        labels: checkLabels(request.labels),
+        owner: client.name,
+      });
+      return containerMessage(container);
+    }),
+    unary('Start', v1.StartContainerRequest, v1.Container, ({ id }) =>
+      alone(id, async (container) => {
+        if (container.state !== 'running') await container.start();
+      }),
+    ),
+    unary('List', v1.ListRequest, v1.ListResponse, ({ labels }) => ({
+      containers: sandbox.containers.filter((container) => matchesLabels(container.labels, labels)).map(containerMessage),
+    })),
+    unary('Inspect', v1.InspectContainerRequest, v1.Container, ({ id }) => containerMessage(sandbox.container(id))),
+    unary('Delete', v1.DeleteContainerRequest, v1.DeleteContainerResponse, async ({ id }) => {
+      await sandbox.removeContainer(id);
+      return {};
+    }),
+    unary('Pause', v1.PauseRequest, v1.Container, ({ id }) => alone(id, (container) => container.pause())),
+    unary('Resume', v1.ResumeRequest, v1.Container, ({ id }) => alone(id, (container) => container.resume())),
+    unary('Update', v1.UpdateContainerRequest, v1.Container, (request) => {
+      const resources = toResources(request);
+      return alone(request.id, (container) => container.update(resources));
+    }),
+    serverStream('Stats', v1.ContainerStatsRequest, v1.ContainerStats, ({ id, intervalMs }, { signal }) =>
+      containerStats(sandbox.container(id), checkInterval(intervalMs), signal),
+    ),
+  ];
 }
 
-function describe(container: Container): berth.v1.Container.$Properties {
-  const { init } = container;
+/** @throws invalid_argument */
+export function checkKey(key: string): string {
+  if (Buffer.byteLength(key) <= MAX_KEY_BYTES) return key;
+  throw new AgentError('invalid_argument', `key: longer than ${MAX_KEY_BYTES} bytes`, { fields: { field: 'key' } });
+}
+
+function checkInterval(intervalMs: number): number {
+  if (intervalMs === 0 || (intervalMs >= STATS_INTERVAL_MS.least && intervalMs <= STATS_INTERVAL_MS.most)) return intervalMs;
+  const range = `${STATS_INTERVAL_MS.least} to ${STATS_INTERVAL_MS.most}`;
+  throw new AgentError('invalid_argument', `interval_ms: ${intervalMs}, not 0 nor ${range}`, {
+    fields: { field: 'interval_ms' },
+  });
+}
+
+function toStorage(storage: berth.v1.Storage.$Properties): Storage {
   return {
-    id: container.id,
-    state: STATES[container.state],
-    pid: init.exit === undefined ? init.identity.pid : 0,
-    createdUnixMs: BigInt(container.createdAt),
-    startedUnixMs: BigInt(container.startedAt ?? 0),
-    args: [...init.args],
-    execs: [...container.execs.values()]
-      .filter((exec) => exec.exit === undefined)
-      .map(({ identity, args }) => ({ id: identity.execId, pid: identity.pid, args: [...args] })),
-    exitStatus: init.exit === undefined ? 0 : exitStatus(init.exit),
+    driver: storage.driver ?? '',
+    driverOptions: storage.driverOptions ?? [],
+    source: storage.source ?? '',
+    fstype: storage.filesystem ?? '',
+    options: storage.options ?? [],
+    mountPoint: storage.mountPoint ?? '',
+    shared: false,
   };
+}
+
+/** Absent fields stay absent: what is not asked for is not changed. */
+function toResources({ memoryBytes, cpuQuotaUs, cpuWeight, pids, cpus }: berth.v1.UpdateContainerRequest): ResourcesSpec {
+  const cpu = {
+    ...(cpuQuotaUs == null ? {} : { quota: cpuQuotaUs, period: PERIOD_US }),
+    ...(cpuWeight == null ? {} : { shares: sharesOf(cpuWeight) }),
+    ...(cpus == null ? {} : { cpus }),
+  };
+  return {
+    ...(memoryBytes == null ? {} : { memory: { limit: memoryBytes } }),
+    ...(Object.keys(cpu).length === 0 ? {} : { cpu }),
+    ...(pids == null ? {} : { pids: { limit: pids } }),
+  };
+}
+
+/** The OCI specification still speaks of cgroup v1's shares, 2 to 262144, which crun turns back into a weight of 1 to 10000. */
+function sharesOf(weight: number): bigint {
+  if (weight < 1 || weight > 10_000) {
+    throw new AgentError('invalid_argument', `cpu_weight: ${weight}, not 1 to 10000`, { fields: { field: 'cpu_weight' } });
+  }
+  return 2n + ((BigInt(weight) - 1n) * 262_142n) / 9_999n;
 }

@@ -10,6 +10,7 @@ const STATS: ContainerStats = {
     peak: 8n,
     limit: undefined,
     failures: 9n,
+    oomKills: 1n,
     stat: new Map([
       ['file', 10n],
       ['kernel', 11n],

@@ -1,0 +1,90 @@
+// One entry of the method table for Berth's own API: the call is counted to its client before it is handled.
+import type { CallContext, Decoder, Encoder, StreamMethod, UnaryMethod } from '../../rpc/service.ts';
+import type { Client, Clients } from '../../sandbox/clients.ts';
+
+/** A call with the client it comes from. */
+export interface BerthCall extends CallContext {
+  readonly client: Client;
+}
+
+export interface ServiceBuilder {
+  unary<Req, Res>(
+    name: string,
+    request: Decoder<Req>,
+    response: Encoder<Res>,
+    handle: (request: Req, call: BerthCall) => Promise<Res> | Res,
+  ): UnaryMethod<Req, Res>;
+  /** One request, a stream of answers. Counts as a stream of the client while it is open. */
+  serverStream<Req, Res>(
+    name: string,
+    request: Decoder<Req>,
+    response: Encoder<Res>,
+    handle: (request: Req, call: BerthCall) => AsyncIterable<Res>,
+  ): StreamMethod<Req, Res>;
+  /** Streams both ways. Counts as a stream of the client while it is open. */
+  bidi<Req, Res>(
+    name: string,
+    request: Decoder<Req>,
+    response: Encoder<Res>,
+    handle: (requests: AsyncIterable<Req>, call: BerthCall) => AsyncIterable<Res>,
+  ): StreamMethod<Req, Res>;
+}
+
+/** @param service without the package: `Containers` */
+export function berthService(service: string, clients: Clients): ServiceBuilder {
+  const name = `berth.v1.${service}`;
+  const counted = (call: CallContext): BerthCall => {
+    const client = clients.of(call.caller);
+    client.call();
+    return {
+      caller: call.caller,
+      metadata: call.metadata,
+      client,
+      get signal() {
+        return call.signal;
+      },
+    };
+  };
+  async function* held<Res>(call: CallContext, handle: (call: BerthCall) => AsyncIterable<Res>): AsyncGenerator<Res> {
+    const berthCall = counted(call);
+    const release = berthCall.client.take('streams');
+    try {
+      yield* handle(berthCall);
+    } finally {
+      release();
+    }
+  }
+  return {
+    unary: (method, request, response, handle) => ({
+      kind: 'unary',
+      service: name,
+      name: method,
+      request,
+      response,
+      handle: (message, call) => handle(message, counted(call)),
+    }),
+    serverStream: (method, request, response, handle) => ({
+      kind: 'server-stream',
+      service: name,
+      name: method,
+      request,
+      response,
+      handle: (requests, call) => held(call, (berthCall) => answerOne(requests, (message) => handle(message, berthCall))),
+    }),
+    bidi: (method, request, response, handle) => ({
+      kind: 'bidi',
+      service: name,
+      name: method,
+      request,
+      response,
+      handle: (requests, call) => held(call, (berthCall) => handle(requests, berthCall)),
+    }),
+  };
+}
+
+async function* answerOne<Req, Res>(requests: AsyncIterable<Req>, handle: (request: Req) => AsyncIterable<Res>) {
+  for await (const request of requests) {
+    yield* handle(request);
+    return;
+  }
+}

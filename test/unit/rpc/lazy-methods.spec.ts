@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { hasCode } from '../../../agent/errors.ts';
+import { lazyMethods } from '../../../agent/rpc/lazy-methods.ts';
+import type { CallContext, UnaryMethod } from '../../../agent/rpc/service.ts';
+
+const call = {} as CallContext;
+const text = {
+  decode: (bytes: Uint8Array) => Buffer.from(bytes).toString(),
+  encode: (message: string) => ({ finish: () => Buffer.from(message) }),
+};
+const shout: UnaryMethod<string, string> = {
+  kind: 'unary',
+  service: 's.S',
+  name: 'Shout',
+  request: text,
+  response: text,
+  handle: (message) => message.toUpperCase(),
+};
+
+describe('a service that is loaded at its first call', () => {
+  it('is not loaded before, and then decodes, handles and encodes as it would have', async () => {
+    let loads = 0;
+    const [lazy] = lazyMethods({ 's.S': ['Shout'] }, async () => {
+      loads++;
+      return [shout];
+    });
+    assert.equal(loads, 0);
+    assert.equal(Buffer.from(await lazy!.handle(Buffer.from('hi'), call)).toString(), 'HI');
+    await lazy!.handle(Buffer.from('again'), call);
+    assert.equal(loads, 1);
+  });
+
+  it('is tried again after a failure to load', async () => {
+    let loads = 0;
+    const [lazy] = lazyMethods({ 's.S': ['Shout'] }, async () => {
+      if (loads++ === 0) throw new Error('no memory');
+      return [shout];
+    });
+    await assert.rejects(async () => lazy!.handle(Buffer.from(''), call), /no memory/);
+    assert.equal(Buffer.from(await lazy!.handle(Buffer.from('hi'), call)).toString(), 'HI');
+  });
+
+  it('says so when a name was promised that is not there', async () => {
+    const [lazy] = lazyMethods({ 's.S': ['Whisper'] }, async () => [shout]);
+    await assert.rejects(
+      async () => lazy!.handle(Buffer.from(''), call),
+      (error) => hasCode(error, 'internal'),
+    );
+  });
+});
