@@ -68,11 +68,15 @@ export function statusOf(error: unknown, method: string, log: Logger): Status {
 
 /** The error a client's caller gets for a status that is not OK. */
 export function errorOf(status: Status, method: string): AgentError {
-  return new AgentError(numberToCode(status.code), status.message, { fields: { method, status: status.code } });
+  const told = Object.entries(status.trailers ?? {}).map(([key, value]) => [FIELD_NAMES.get(key) ?? key, value] as const);
+  return new AgentError(numberToCode(status.code), status.message, {
+    fields: { ...Object.fromEntries(told), method, status: status.code },
+  });
 }
 
 /** Fields that clients are told by name: a limit that was hit, the field of the request that was wrong. */
 const TOLD_FIELDS: Readonly<Record<string, string>> = { limit: 'berth-limit', field: 'berth-field' };
+const FIELD_NAMES: ReadonlyMap<string, string> = new Map(Object.entries(TOLD_FIELDS).map(([name, key]) => [key, name]));
 /** A field of such a name goes out as it is. */
 const TRAILER = /^berth-[a-z-]+$/;
 

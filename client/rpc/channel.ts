@@ -9,6 +9,16 @@ export interface CallOptions {
   metadata?: Readonly<Record<string, string>>;
 }
 
+/** A call with a stream on either side. Messages are encoded; iterate once. */
+export interface RpcStream extends AsyncIterable<Uint8Array> {
+  /** Resolves when more may be sent. @throws {AgentError} how the call has ended */
+  send(message: Uint8Array): Promise<void>;
+  /** Nothing more is sent; the agent may go on. */
+  end(): void;
+  /** Ends the call; the iteration fails with `cancelled`. Idempotent. */
+  cancel(): void;
+}
+
 /** One connection; many calls at a time. */
 export interface RpcChannel {
   /**
@@ -18,6 +28,8 @@ export interface RpcChannel {
    * resource_exhausted when the message is too large or too many calls wait
    */
   unary(service: string, method: string, request: Uint8Array, options?: CallOptions): Promise<Uint8Array>;
+  /** Opens a call with streams; gRPC only. @throws {AgentError} unimplemented on ttrpc; unavailable when the connection is lost */
+  stream(service: string, method: string, options?: CallOptions): RpcStream;
   /** Ends the connection; calls that still wait fail with `cancelled`. Idempotent. */
   close(): void;
   /** Resolves once the connection is gone, whoever ended it. */

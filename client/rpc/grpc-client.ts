@@ -1,14 +1,15 @@
 // gRPC over a connected socket, on Node's http2 alone: grpc-js's client insists on dialling by itself, and costs twice as much a call.
-// Unary only (gRPC over HTTP/2, "Requests" and "Responses").
+// (gRPC over HTTP/2, "Requests" and "Responses").
 import http2 from 'node:http2';
 import type net from 'node:net';
-import { AgentError, type Code } from '../../agent/errors.ts';
+import { AgentError, type Code, describeError, isAgentError } from '../../agent/errors.ts';
 import { MAX_MESSAGE_BYTES } from '../../agent/rpc/limits.ts';
 import { errorOf } from '../../agent/rpc/status.ts';
-import type { CallOptions, RpcChannel } from './channel.ts';
+import type { CallOptions, RpcChannel, RpcStream } from './channel.ts';
+import { MessageReader, withPrefix } from './grpc-frames.ts';
+import { GrpcStatus } from './grpc-status.ts';
+import { grpcStream } from './grpc-stream.ts';
 
-/** Compressed flag and length. */
-const PREFIX_BYTES = 5;
 /** HTTP/2's own default of 64 KiB halves the speed of large answers. */
 const WINDOW_BYTES = 1024 * 1024;
 /** grpc-timeout has at most eight digits. */
@@ -59,25 +60,36 @@ export class GrpcClient implements RpcChannel {
           ? undefined
           : setTimeout(() => giveUp('deadline_exceeded', `no answer within ${timeoutMs} ms`), timeoutMs);
       options.signal?.addEventListener('abort', onAbort, { once: true });
-      stream.on('response', (headers) => answer.onHeaders(headers));
-      stream.on('trailers', (headers) => answer.onHeaders(headers));
+      stream.on('response', (headers) => answer.status.onHeaders(headers));
+      stream.on('trailers', (headers) => answer.status.onHeaders(headers));
       stream.on('data', (chunk: Buffer) => {
-        if (!answer.onData(chunk)) giveUp('resource_exhausted', `the answer is larger than ${MAX_MESSAGE_BYTES}`);
+        try {
+          answer.onData(chunk);
+        } catch (error) {
+          giveUp(isAgentError(error) ? error.code : 'internal', describeError(error), error);
+        }
       });
       stream.on('error', () => {}); // 'close' follows and settles the call
       stream.once('close', () => {
         clearTimeout(timer);
         options.signal?.removeEventListener('abort', onAbort);
         if (givenUp) return fail(givenUp.code, givenUp.text, givenUp.cause);
-        const { status } = answer;
-        if (!status) return fail(this.#lossCode(), answer.whyNone ?? 'the connection to the agent was lost');
-        if (status.code !== 0) return reject(errorOf(status, method));
+        const { received, whyNone } = answer.status;
+        if (!received) return fail(this.#lossCode(), whyNone ?? 'the connection to the agent was lost');
+        if (received.code !== 0) return reject(errorOf(received, method));
         const message = answer.message();
         if (!message) return fail('internal', 'malformed response');
         resolve(message);
       });
       stream.end(withPrefix(request));
     });
+  }
+
+  stream(service: string, method: string, options: CallOptions = {}): RpcStream {
+    const lost = (text: string) => new AgentError(this.#lossCode(), `${method}: ${text}`, { fields: { method } });
+    if (this.#session.closed || this.#session.destroyed) throw lost('the connection to the agent is closed');
+    const stream = this.#session.request(requestHeaders(service, method, options));
+    return grpcStream(stream, { method, signal: options.signal, lost });
   }
 
   close(): void {
@@ -90,33 +102,21 @@ export class GrpcClient implements RpcChannel {
   }
 }
 
-/** Headers, body and trailers of one response as they come in. */
+/** Body and end of one response with one message. */
 class Answer {
-  status: { code: number; message: string } | undefined;
-  /** Set when what answered is not gRPC. */
-  whyNone: string | undefined;
-  readonly #chunks: Buffer[] = [];
-  #bytes = 0;
+  readonly status = new GrpcStatus();
+  readonly #reader = new MessageReader();
+  #messages: Buffer[] = [];
 
-  onHeaders(headers: http2.IncomingHttpHeaders & http2.IncomingHttpStatusHeader): void {
-    const http = headers[':status'];
-    if (http !== undefined && http !== 200) this.whyNone = `answered with HTTP status ${http}`;
-    const code = headers['grpc-status'];
-    if (code === undefined) return;
-    this.status = { code: Number(code), message: percentDecoded(String(headers['grpc-message'] ?? '')) };
-  }
-
-  onData(chunk: Buffer): boolean {
-    this.#bytes += chunk.length;
-    this.#chunks.push(chunk);
-    return this.#bytes <= MAX_MESSAGE_BYTES + PREFIX_BYTES;
+  /** @throws {AgentError} */
+  onData(chunk: Buffer): void {
+    this.#messages.push(...this.#reader.push(chunk));
+    if (this.#messages.length > 1) throw new AgentError('internal', 'malformed response: more than one message');
   }
 
   /** The message, or undefined unless there is exactly one, uncompressed and whole. */
   message(): Uint8Array | undefined {
-    const body = Buffer.concat(this.#chunks);
-    if (body.length < PREFIX_BYTES || body[0] !== 0 || body.readUInt32BE(1) !== body.length - PREFIX_BYTES) return undefined;
-    return body.subarray(PREFIX_BYTES);
+    return this.#reader.empty ? this.#messages[0] : undefined;
   }
 }
 
@@ -129,20 +129,4 @@ function requestHeaders(service: string, method: string, options: CallOptions): 
     te: 'trailers',
     ...(options.timeoutMs === undefined ? {} : { 'grpc-timeout': `${Math.min(Math.ceil(options.timeoutMs), MAX_TIMEOUT_MS)}m` }),
   };
-}
-
-function withPrefix(message: Uint8Array): Buffer {
-  const body = Buffer.allocUnsafe(PREFIX_BYTES + message.length);
-  body[0] = 0;
-  body.writeUInt32BE(message.length, 1);
-  body.set(message, PREFIX_BYTES);
-  return body;
-}
-
-function percentDecoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }

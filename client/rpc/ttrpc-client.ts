@@ -90,6 +90,12 @@ export class TtrpcClient implements RpcChannel {
     });
   }
 
+  stream(service: string, method: string): never {
+    throw new AgentError('unimplemented', `${method}: ttrpc carries no streams; connect with gRPC`, {
+      fields: { service, method },
+    });
+  }
+
   close(): void {
     this.#fail(new AgentError('cancelled', 'the client closed the connection'));
   }

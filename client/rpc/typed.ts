@@ -11,6 +11,32 @@ export interface MethodTypes<Req, Res> {
 // biome-ignore lint/suspicious/noExplicitAny: a list mixes methods of every message type
 type AnyMethods = Readonly<Record<string, MethodTypes<any, any>>>;
 
+/** A call with streams, its messages typed. */
+export interface TypedStream<Req, Res> extends AsyncIterable<Res> {
+  send(message: Req): Promise<void>;
+  end(): void;
+  cancel(): void;
+}
+
+/** Opens one. A method with a single request is opened, sent that, and ended. */
+export function openStream<Req, Res>(
+  channel: RpcChannel,
+  path: { service: string; method: string },
+  { request, response }: MethodTypes<Req, Res>,
+  options?: CallOptions,
+): TypedStream<Req, Res> {
+  const stream = channel.stream(path.service, path.method, options);
+  async function* decoded(): AsyncGenerator<Res> {
+    for await (const bytes of stream) yield response.decode(bytes);
+  }
+  return {
+    send: (message) => stream.send(request.encode(message).finish()),
+    end: stream.end,
+    cancel: stream.cancel,
+    [Symbol.asyncIterator]: decoded,
+  };
+}
+
 /** `{createContainer(request, options?) => Promise<Empty>, ...}` */
 export type ServiceClient<Methods extends AnyMethods> = {
   readonly [Name in keyof Methods]: Methods[Name] extends MethodTypes<infer Req, infer Res>
