@@ -43,6 +43,7 @@ export function berthService(service: string, clients: Clients): ServiceBuilder 
       get signal() {
         return call.signal;
       },
+      onAnswered: (listener) => call.onAnswered(listener),
     };
   };
   async function* held<Res>(call: CallContext, handle: (call: BerthCall) => AsyncIterable<Res>): AsyncGenerator<Res> {
