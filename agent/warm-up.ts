@@ -14,12 +14,9 @@ export async function warmUp(): Promise<void> {
     import('./trace/tracer.ts'),
     import('./rpc/grpc/server.ts'),
     import('./api/grpc-methods.ts'),
-<<<<<<< HEAD
     import('./policy/load.ts'),
     import('./api/admission/admission.ts'),
-=======
     import('./api/berth/berth-methods.ts'),
->>>>>>> a6349c2 (Serve berth.v1 containers, events and the agent itself, loaded at the first call that needs them)
     import('winston'),
     import('execa'),
   ]);

@@ -1,8 +1,10 @@
 // Puts a guard before a method. The servers hold only methods that came through here, so that no call has a way around it.
+import { lazyMethod } from './lazy-methods.ts';
 import type { AnyDuplexMethod, AnyStreamMethod, AnyUnaryMethod, CallContext, Guard, Method, MethodGuard } from './service.ts';
 
 /** The method behind its guard; the same object when the guard can refuse none of its calls. */
 export function guarded(method: Method, guard: Guard | undefined): Method {
+  if (method.kind === 'unary' && method.loaded !== undefined) return guardedLazy(method, method.loaded, guard);
   const gate = guard?.forMethod(method);
   if (gate === undefined) return method;
   switch (method.kind) {
@@ -13,6 +15,15 @@ export function guarded(method: Method, guard: Guard | undefined): Method {
     default:
       return guardedStream(method, gate);
   }
+}
+
+/** What passes a method that is not loaded yet is bytes, so the guard stands before the one that will be. */
+function guardedLazy(method: Method, loaded: () => Promise<AnyUnaryMethod>, guard: Guard | undefined): AnyUnaryMethod {
+  let behind: AnyUnaryMethod | undefined;
+  return lazyMethod(method, async () => {
+    behind ??= guarded(await loaded(), guard) as AnyUnaryMethod;
+    return behind;
+  });
 }
 
 function guardedUnary(method: AnyUnaryMethod, gate: MethodGuard): AnyUnaryMethod {

@@ -48,6 +48,8 @@ export interface UnaryMethod<Req = unknown, Res = unknown> extends MethodBase<Re
   readonly kind: 'unary';
   /** The handler answers at once, without waiting for anything. Such a call is let in even where a connection is at its limits. */
   readonly immediate?: true;
+  /** The method itself, where this one only stands for it until it is loaded. */
+  readonly loaded?: () => Promise<AnyUnaryMethod>;
   handle(request: Req, call: CallContext): Promise<Res> | Res;
   /** Answers a call that the guard refuses, where its clients need something other than the refusal. */
   refused?(request: Req, call: CallContext): Promise<Res> | Res;

@@ -106,7 +106,11 @@ for (const protocol of ['ttrpc', 'grpc'] as const) {
     const reachable = protocol === 'grpc' ? [...served, ...onGrpcOnly] : served.filter(({ kind }) => kind === 'unary');
 
     for (const [state, policy, reason] of [
-      ['that allows nothing', DENY_ALL, /^permission_denied: \w+ is blocked by policy: no rule allows \w+/],
+      [
+        'that allows nothing',
+        DENY_ALL,
+        /^permission_denied: \w+ is blocked by policy: (no rule allows \w+|it can't be decided: config.json: )/,
+      ],
       [
         'that is broken',
         'version = 1\ndefault = nonsense',

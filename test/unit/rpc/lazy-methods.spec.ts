@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { hasCode } from '../../../agent/errors.ts';
+import { AgentError, hasCode } from '../../../agent/errors.ts';
+import { guarded } from '../../../agent/rpc/guard.ts';
 import { lazyMethods } from '../../../agent/rpc/lazy-methods.ts';
-import type { CallContext, UnaryMethod } from '../../../agent/rpc/service.ts';
+import type { CallContext, Guard, UnaryMethod } from '../../../agent/rpc/service.ts';
 
 const call = {} as CallContext;
 const text = {
@@ -46,5 +47,31 @@ describe('a service that is loaded at its first call', () => {
       async () => lazy!.handle(Buffer.from(''), call),
       (error) => hasCode(error, 'internal'),
     );
+  });
+});
+
+describe('a guard before a service that is loaded later', () => {
+  it('stands before the method itself and sees its messages, not their bytes', async () => {
+    const seen: unknown[] = [];
+    const guard: Guard = {
+      forMethod: ({ name }) => ({
+        admit: (request) => {
+          seen.push([name, request]);
+          if (request === 'no') throw new AgentError('permission_denied', 'no');
+        },
+        open: () => () => {},
+      }),
+    };
+    const [lazy] = lazyMethods({ 's.S': ['Shout'] }, async () => [shout]);
+    const method = guarded(lazy!, guard) as UnaryMethod<Uint8Array, Uint8Array>;
+    assert.equal(Buffer.from(await method.handle(Buffer.from('hi'), call)).toString(), 'HI');
+    await assert.rejects(
+      async () => method.handle(Buffer.from('no'), call),
+      (error) => hasCode(error, 'permission_denied'),
+    );
+    assert.deepEqual(seen, [
+      ['Shout', 'hi'],
+      ['Shout', 'no'],
+    ]);
   });
 });
