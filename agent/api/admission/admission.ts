@@ -64,6 +64,9 @@ class MethodAdmission implements MethodGuard {
 
   #decide(caller: Caller, facts: UsableFacts): Decision {
     if (facts.unreadable === undefined) return this.#rules.decide(caller, facts);
+    // What denies the method whatever it asks for is the better reason.
+    const whole = this.#rules.decideOpen(caller);
+    if (!whole.allowed) return whole;
     return { allowed: false, rule: 'none', reason: `it can't be decided: ${facts.unreadable}` };
   }
 
