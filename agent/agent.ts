@@ -86,18 +86,20 @@ export async function startAgent({ config, lifecycle, log, onCall }: AgentParts)
     ...agentServiceMethods({ sandbox, network, guestDetails, guest, turns }),
     ...lazyMethods(BERTH_UNARY, berth),
   ];
-  const guard = await openGuard(config.berthPolicyFile, methods, log.child({ subsystem: 'policy' }));
+  const loadGrpcMethods = async () => {
+    const [{ grpcMethods }, loaded] = await Promise.all([import('./api/grpc-methods.ts'), berth()]);
+    const streams = loaded.filter(({ kind }) => kind !== 'unary');
+    return [...streams, ...grpcMethods([...methods, ...streams])];
+  };
+  const everyMethod = async () => [...methods, ...(await berth()), ...(await loadGrpcMethods())];
+  const guard = await openGuard(config.berthPolicyFile, everyMethod, log.child({ subsystem: 'policy' }));
   const rpc = await lifecycle.start(
     'rpc',
     () =>
       serve(methodTable(methods), {
         log,
         guard,
-        loadGrpcMethods: async () => {
-          const [{ grpcMethods }, loaded] = await Promise.all([import('./api/grpc-methods.ts'), berth()]);
-          const streams = loaded.filter(({ kind }) => kind !== 'unary');
-          return [...streams, ...grpcMethods([...methods, ...streams])];
-        },
+        loadGrpcMethods,
         onDisconnect: ({ id }) => clients.disconnected(id),
         onCall: (call) => {
           trim.touch();
