@@ -98,7 +98,9 @@ export function qemuArguments(plan: QemuPlan): string[] {
 
 function consoleDevice(kind: 'serial' | 'virtio', suffix: string, bus: () => { bus?: string }): string[] {
   if (kind === 'serial') return ['-serial', 'chardev:console'];
-  return ['-device', JSON.stringify({ driver: `virtio-serial-${suffix}`, ...bus() }), '-device', 'virtconsole,chardev=console'];
+  // Both in the one notation: QEMU makes devices given as JSON after all others.
+  const port = JSON.stringify({ driver: 'virtconsole', chardev: 'console' });
+  return ['-device', JSON.stringify({ driver: `virtio-serial-${suffix}`, ...bus() }), '-device', port];
 }
 
 /** As Kata gives an image: mapped from the file, and not to be written. */
