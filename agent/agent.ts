@@ -75,6 +75,7 @@ export async function startAgent({ config, lifecycle, log, onCall }: AgentParts)
     waitForLink: async (pciPath) => (await import('./guest/devices/net-device.ts')).waitForNetDevice(pciPath, devices),
   });
   const turns = new Scheduler();
+  const passfd = await startPassfd(config, lifecycle);
   const clients = new Clients(sandbox.events);
   const runtimeVersion = async () => (await readCrunVersion(config.crunPath)).split('\n', 1)[0] ?? '';
   const berth = once(async () => {
@@ -83,7 +84,7 @@ export async function startAgent({ config, lifecycle, log, onCall }: AgentParts)
   });
   const methods: Method[] = [
     ...kataHealthMethods,
-    ...agentServiceMethods({ sandbox, network, guestDetails, guest, turns }),
+    ...agentServiceMethods({ sandbox, network, guestDetails, guest, turns, passfd }),
     ...lazyMethods(BERTH_UNARY, berth),
   ];
   const loadGrpcMethods = async () => {
@@ -137,6 +138,17 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
     });
     return made;
   };
+}
+
+async function startPassfd(config: Config, lifecycle: Lifecycle) {
+  const port = config.passfdListenerPort;
+  if (port === 0) return undefined;
+  const { listenPassfd } = await import('./transport/passfd.ts');
+  return lifecycle.start(
+    'passfd listener',
+    () => listenPassfd(port, config.allowCid),
+    (listener) => listener.close(),
+  );
 }
 
 function openKeeper(log: Logger): Keeper {

@@ -9,7 +9,7 @@ import type { Cgroup, ContainerStats } from './cgroup.ts';
 import type { ContainerHost } from './container-host.ts';
 import { withinMs } from './deadline.ts';
 import { translatePciEnv } from './device/pci-env.ts';
-import { launch } from './launch.ts';
+import { type LaunchRequest, launch } from './launch.ts';
 import type { OomWatch } from './oom.ts';
 import { removeScratchFile } from './scratch-file.ts';
 import { DEFAULT_CGROUP_PARENT } from './spec/context.ts';
@@ -29,6 +29,9 @@ const KILL_TIMEOUT_MS = 10_000;
 /** man 7 signal */
 const SIGKILL = 9;
 const SIGTERM = 15;
+
+/** How the streams of an exec are kept, or where they go. */
+export type ExecStreams = Pick<LaunchRequest, 'output' | 'passed'>;
 
 export interface ContainerParts {
   id: string;
@@ -118,7 +121,7 @@ export class Container {
   }
 
   /** Starts one more process, running when this resolves. @throws already_exists, invalid_argument, failed_precondition */
-  async exec(execId: string, process: ProcessSpec): Promise<ContainerProcess> {
+  async exec(execId: string, process: ProcessSpec, streams: ExecStreams = {}): Promise<ContainerProcess> {
     checkAllowed('exec', this.state, this.id);
     this.#forgetFinished();
     if (execId === this.id || this.#execs.has(execId) || this.#starting.has(execId)) {
@@ -135,7 +138,7 @@ export class Container {
     try {
       const env = translatePciEnv(process.env, this.#parts.guestAddresses);
       const complete = { ...process, env, capabilities: process.capabilities ?? this.#capabilities() };
-      const started = await this.#launchExec(execId, prepareExec(complete, this.#onDropped));
+      const started = await this.#launchExec(execId, prepareExec(complete, this.#onDropped), streams);
       this.#execs.set(execId, started);
       return started;
     } finally {
@@ -143,10 +146,10 @@ export class Container {
     }
   }
 
-  async #launchExec(execId: string, process: ProcessSpec): Promise<ContainerProcess> {
+  async #launchExec(execId: string, process: ProcessSpec, streams: ExecStreams): Promise<ContainerProcess> {
     // The counter, not the exec id, names the file: ids are the client's text.
     const file = await writeBundleFile(this.#parts.bundle, `exec-${this.#execCount++}.json`, stringifySpec(process));
-    const started = await launch(this.#host, { containerId: this.id, execId, process }, (stdio) =>
+    const started = await launch(this.#host, { ...streams, containerId: this.id, execId, process }, (stdio) =>
       this.#host.crun.exec(this.id, file, stdio, process.oomScoreAdj),
     ).finally(() => removeScratchFile(file));
     this.#log.debug('process started', { container: this.id, exec: execId, pid: started.identity.pid });
