@@ -61,7 +61,7 @@ export async function startAgent({ config, lifecycle, log, onCall }: AgentParts)
     sysDir: '/sys',
     devDir: '/dev',
   };
-  const { sandbox, storages, guest } = await buildSandbox(config, keeper, devices, log);
+  const { sandbox, storages, guest, guestProcesses } = await buildSandbox(config, keeper, devices, log);
   const trim = await lifecycle.start(
     'idle trim',
     () => new IdleTrim(),
@@ -75,32 +75,30 @@ export async function startAgent({ config, lifecycle, log, onCall }: AgentParts)
     waitForLink: async (pciPath) => (await import('./guest/devices/net-device.ts')).waitForNetDevice(pciPath, devices),
   });
   const turns = new Scheduler();
-  const passfd = await startPassfd(config, lifecycle);
   const clients = new Clients(sandbox.events);
   const runtimeVersion = async () => (await readCrunVersion(config.crunPath)).split('\n', 1)[0] ?? '';
   const berth = once(async () => {
     const { berthMethods } = await import('./api/berth/berth-methods.ts');
-    return berthMethods({ sandbox, clients, self: { generation: keeper.generation, runtimeVersion } });
+    const self = { generation: keeper.generation, runtimeVersion };
+    return berthMethods({ sandbox, clients, self, turns, guestProcesses, log: log.child({ subsystem: 'process' }) });
   });
   const methods: Method[] = [
     ...kataHealthMethods,
-    ...agentServiceMethods({ sandbox, network, guestDetails, guest, turns, passfd }),
+    ...agentServiceMethods({ sandbox, network, guestDetails, guest, turns }),
     ...lazyMethods(BERTH_UNARY, berth),
   ];
-  const loadGrpcMethods = async () => {
-    const [{ grpcMethods }, loaded] = await Promise.all([import('./api/grpc-methods.ts'), berth()]);
-    const streams = loaded.filter(({ kind }) => kind !== 'unary');
-    return [...streams, ...grpcMethods([...methods, ...streams])];
-  };
-  const everyMethod = async () => [...methods, ...(await berth()), ...(await loadGrpcMethods())];
-  const guard = await openGuard(config.berthPolicyFile, everyMethod, log.child({ subsystem: 'policy' }));
+  const guard = await openGuard(config.berthPolicyFile, methods, log.child({ subsystem: 'policy' }));
   const rpc = await lifecycle.start(
     'rpc',
     () =>
       serve(methodTable(methods), {
         log,
         guard,
-        loadGrpcMethods,
+        loadGrpcMethods: async () => {
+          const [{ grpcMethods }, loaded] = await Promise.all([import('./api/grpc-methods.ts'), berth()]);
+          const streams = loaded.filter(({ kind }) => kind !== 'unary');
+          return [...streams, ...grpcMethods([...methods, ...streams])];
+        },
         onDisconnect: ({ id }) => clients.disconnected(id),
         onCall: (call) => {
           trim.touch();
@@ -140,17 +138,6 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
   };
 }
 
-async function startPassfd(config: Config, lifecycle: Lifecycle) {
-  const port = config.passfdListenerPort;
-  if (port === 0) return undefined;
-  const { listenPassfd } = await import('./transport/passfd.ts');
-  return lifecycle.start(
-    'passfd listener',
-    () => listenPassfd(port, config.allowCid),
-    (listener) => listener.close(),
-  );
-}
-
 function openKeeper(log: Logger): Keeper {
   const fd = Number(process.env['BERTH_KEEPER_FD']);
   if (!Number.isInteger(fd) || fd < 3) {
@@ -178,20 +165,29 @@ async function buildSandbox(config: Config, keeper: Keeper, devices: DeviceHost,
     metrics: new GuestMetrics(),
     ...devices,
   };
-  const sandbox = new Sandbox({
-    crun,
+  const streams = {
     keeper,
+    logBudget: new Budget(TOTAL_LIMIT_BYTES),
+    runtimeDir: config.stateDir,
+    pipeSizeBytes: config.containerPipeSize,
+  };
+  const sandbox = new Sandbox({
+    ...streams,
+    crun,
     door,
     storages,
     devices: new DeviceTable(devices),
-    logBudget: new Budget(TOTAL_LIMIT_BYTES),
     log: log.child({ subsystem: 'container' }),
     bundleDir: config.bundleDir,
-    runtimeDir: config.stateDir,
-    pipeSizeBytes: config.containerPipeSize,
     allowSpecHooks: config.specHooks,
   });
-  return { sandbox, storages, guest };
+  return {
+    sandbox,
+    storages,
+    guest,
+    // berth-init is the agent's parent, wherever it lies.
+    guestProcesses: { ...streams, launcher: `/proc/${process.ppid}/exe` },
+  };
 }
 
 async function agentFacts(crunPath: string, storages: StorageTable): Promise<AgentFacts> {

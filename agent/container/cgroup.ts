@@ -1,6 +1,6 @@
 // The cgroup of one container (cgroup v2): its figures, freezing, killing, removal.
 // INVARIANTS: every method ends within its deadline; a freeze that does not come about is undone.
-import { readdir, rmdir } from 'node:fs/promises';
+import { mkdir, readdir, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AgentError, fromErrno, isErrno } from '../errors.ts';
@@ -35,6 +35,9 @@ export interface CgroupOptions {
 export class Cgroup {
   /** Absolute path of the directory. */
   readonly directory: string;
+  /** From the mount of cgroup2 on, as in the spec's cgroupsPath. */
+  readonly path: string;
+  readonly options: CgroupOptions;
   readonly #root: string;
   readonly #freezeTimeoutMs: number;
   readonly #statsTimeoutMs: number;
@@ -45,6 +48,8 @@ export class Cgroup {
   constructor(path: string, options: CgroupOptions = {}) {
     this.#root = options.root ?? CGROUP_ROOT;
     this.directory = join(this.#root, path);
+    this.path = path;
+    this.options = options;
     this.#freezeTimeoutMs = options.freezeTimeoutMs ?? FREEZE_TIMEOUT_MS;
     this.#statsTimeoutMs = options.statsTimeoutMs ?? STATS_TIMEOUT_MS;
   }
@@ -88,6 +93,27 @@ export class Cgroup {
     } catch (error) {
       if (!isGone(error)) throw fromErrno(error, doing);
     }
+  }
+
+  /** Whether nothing lives here any more; waits for that at most `timeoutMs`. */
+  async emptiedWithin(timeoutMs: number): Promise<boolean> {
+    const deadline = Date.now() + timeoutMs;
+    for (let wait = FIRST_LOOK_MS; await this.populated(); wait = Math.min(2 * wait, LAST_LOOK_MS)) {
+      const left = deadline - Date.now();
+      if (left <= 0) return false;
+      await sleep(Math.min(wait, left));
+    }
+    return true;
+  }
+
+  /** Makes the directory; the one above has to be there. @throws EEXIST, ENOENT */
+  async make(): Promise<void> {
+    await mkdir(this.directory, { mode: 0o755 });
+  }
+
+  /** Removes the directory and those below it if nothing lives there. An absent one is fine. */
+  removeIfEmpty(): Promise<boolean> {
+    return removeTree(this.directory);
   }
 
   /**

@@ -4,13 +4,16 @@ import { AgentError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { type ContainerProcess, type Exit, exitStatus } from '../process/container-process.ts';
 import { handlesSignal } from '../process/signal-handling.ts';
+import type { OutputOptions } from '../process/stdio.ts';
 import { type Bundle, removeTree, writeBundleFile } from './bundle.ts';
 import type { Cgroup, ContainerStats } from './cgroup.ts';
-import type { ContainerHost } from './container-host.ts';
+import type { ContainerEvent, ContainerHost } from './container-host.ts';
 import { withinMs } from './deadline.ts';
 import { translatePciEnv } from './device/pci-env.ts';
-import { type LaunchRequest, launch } from './launch.ts';
+import { ExecCgroups } from './exec-cgroups.ts';
+import { launch } from './launch.ts';
 import type { OomWatch } from './oom.ts';
+import type { ProcessCgroup } from './process-cgroup.ts';
 import { removeScratchFile } from './scratch-file.ts';
 import { DEFAULT_CGROUP_PARENT } from './spec/context.ts';
 import { stringifySpec } from './spec/json.ts';
@@ -30,8 +33,17 @@ const KILL_TIMEOUT_MS = 10_000;
 const SIGKILL = 9;
 const SIGTERM = 15;
 
-/** How the streams of an exec are kept, or where they go. */
-export type ExecStreams = Pick<LaunchRequest, 'output' | 'passed'>;
+export interface ExecOptions {
+  /**
+   * Keep it when it has ended until {@link Container.forget}, with a cgroup of its own that the caller releases once it has read the last
+   * figures. The caller bounds how many there are.
+   */
+  readonly keep?: boolean;
+  /** As Kata has it unless told. */
+  readonly output?: OutputOptions;
+  /** Without one it reads /dev/null; there is one unless told. */
+  readonly stdin?: boolean;
+}
 
 export interface ContainerParts {
   id: string;
@@ -56,6 +68,10 @@ export class Container {
   readonly #parts: ContainerParts;
   readonly #log: Logger;
   readonly #execs = new Map<string, ContainerProcess>();
+  readonly #cgroups: ExecCgroups;
+  readonly #cgroupOf = new WeakMap<ContainerProcess, ProcessCgroup>();
+  /** Execs that are forgotten when their client says so, and not before. */
+  readonly #kept = new WeakSet<ContainerProcess>();
   /** Exec ids between their check and their process. */
   readonly #starting = new Set<string>();
   readonly #removed = Promise.withResolvers<void>();
@@ -71,6 +87,8 @@ export class Container {
     this.#parts = parts;
     this.#log = log;
     void this.init.exited.then((exit) => host.tell({ kind: 'container.stopped', containerId: this.id, exit }));
+    this.#cgroups = new ExecCgroups(parts.cgroup);
+    this.#cgroupOf.set(parts.init, this.#cgroups.init);
   }
 
   get state(): ContainerState {
@@ -120,8 +138,13 @@ export class Container {
     this.#tell('container.started', { pid: `${this.init.identity.pid}` });
   }
 
+  /** The cgroup of one of this container's processes. */
+  cgroupOf(process: ContainerProcess): ProcessCgroup | undefined {
+    return this.#cgroupOf.get(process);
+  }
+
   /** Starts one more process, running when this resolves. @throws already_exists, invalid_argument, failed_precondition */
-  async exec(execId: string, process: ProcessSpec, streams: ExecStreams = {}): Promise<ContainerProcess> {
+  async exec(execId: string, process: ProcessSpec, options: ExecOptions = {}): Promise<ContainerProcess> {
     checkAllowed('exec', this.state, this.id);
     this.#forgetFinished();
     if (execId === this.id || this.#execs.has(execId) || this.#starting.has(execId)) {
@@ -138,7 +161,8 @@ export class Container {
     try {
       const env = translatePciEnv(process.env, this.#parts.guestAddresses);
       const complete = { ...process, env, capabilities: process.capabilities ?? this.#capabilities() };
-      const started = await this.#launchExec(execId, prepareExec(complete, this.#onDropped), streams);
+      const started = await this.#launchExec(execId, prepareExec(complete, this.#onDropped), options);
+      if (options.keep) this.#kept.add(started);
       this.#execs.set(execId, started);
       return started;
     } finally {
@@ -146,15 +170,41 @@ export class Container {
     }
   }
 
-  async #launchExec(execId: string, process: ProcessSpec, streams: ExecStreams): Promise<ContainerProcess> {
-    // The counter, not the exec id, names the file: ids are the client's text.
-    const file = await writeBundleFile(this.#parts.bundle, `exec-${this.#execCount++}.json`, stringifySpec(process));
-    const started = await launch(this.#host, { ...streams, containerId: this.id, execId, process }, (stdio) =>
-      this.#host.crun.exec(this.id, file, stdio, process.oomScoreAdj),
-    ).finally(() => removeScratchFile(file));
-    this.#log.debug('process started', { container: this.id, exec: execId, pid: started.identity.pid });
-    void started.exited.then((exit) => this.#logExit(started, exit));
-    return started;
+  /** Gives up an ended exec: its streams and its record. @throws failed_precondition while it runs; not_found */
+  forget(execId: string): void {
+    const process = this.process(execId);
+    if (process === this.init) throw new AgentError('failed_precondition', `the init process goes with container ${this.id}`);
+    if (process.exit === undefined) {
+      throw new AgentError('failed_precondition', `process ${execId} of container ${this.id} still runs`, {
+        fields: { container: this.id, exec: execId },
+      });
+    }
+    this.#drop(process);
+  }
+
+  async #launchExec(execId: string, process: ProcessSpec, options: ExecOptions): Promise<ContainerProcess> {
+    const { keep = false, output, stdin } = options;
+    const cgroup = keep ? await this.#cgroups.make() : await this.#cgroups.ifNeeded();
+    try {
+      // The counter, not the exec id, names the file: ids are the client's text.
+      const file = await writeBundleFile(this.#parts.bundle, `exec-${this.#execCount++}.json`, stringifySpec(process));
+      const started = await launch(this.#host, { containerId: this.id, execId, process, output, stdin }, (stdio) =>
+        this.#host.crun.exec(this.id, file, cgroup?.name, stdio, process.oomScoreAdj),
+      ).finally(() => removeScratchFile(file));
+      if (cgroup !== undefined) this.#cgroupOf.set(started, cgroup);
+      this.#log.debug('process started', { container: this.id, exec: execId, pid: started.identity.pid });
+      if (!keep) this.#tellOf(started, 'process.started', { fields: { pid: `${started.identity.pid}` } });
+      void started.exited.then((exit) => {
+        this.#logExit(started, exit);
+        if (keep) return;
+        this.#tellOf(started, 'process.exited', { exit });
+        void cgroup?.release();
+      });
+      return started;
+    } catch (error) {
+      void cgroup?.release();
+      throw error;
+    }
   }
 
   /** To one process. SIGTERM to an init that has no handler becomes SIGKILL: the kernel would drop it (man 7 pid_namespaces). */
@@ -230,13 +280,21 @@ export class Container {
 
   /** Makes room: drops execs that nobody needs, and the oldest ended ones beyond the bound. */
   #forgetFinished(): void {
-    const ended = [...this.#execs.values()].filter((exec) => exec.exit !== undefined);
+    const ended = [...this.#execs.values()].filter((exec) => exec.exit !== undefined && !this.#kept.has(exec));
     const surplus = ended.length - MAX_ENDED_EXECS;
     ended.forEach((exec, index) => {
-      if (!exec.finished && index >= surplus) return;
-      exec.close();
-      this.#execs.delete(exec.identity.execId);
+      if (exec.finished || index < surplus) this.#drop(exec);
     });
+  }
+
+  #drop(exec: ContainerProcess): void {
+    exec.close();
+    this.#execs.delete(exec.identity.execId);
+  }
+
+  /** Of a process that nobody keeps, and so nobody else tells of. */
+  #tellOf({ identity }: ContainerProcess, kind: string, more: Pick<ContainerEvent, 'exit' | 'fields'>): void {
+    this.#host.tell({ kind, containerId: this.id, processId: identity.execId, ...more });
   }
 
   #logExit(process: ContainerProcess, exit: Exit): void {

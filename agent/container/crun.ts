@@ -62,11 +62,14 @@ export class Crun {
 
   /**
    * Starts one more process; `processJson` is a path. Returns its pid once its program runs.
+   * @param cgroup below the container's, `/exec-1`; it has to be there; undefined for the container's own
    * @param oomScoreAdj crun's exec leaves out the spec's (1.28), so the process inherits it from crun itself
    */
-  exec(id: string, processJson: string, stdio: CrunStart, oomScoreAdj = 0): Promise<number> {
+  exec(id: string, processJson: string, cgroup: string | undefined, stdio: CrunStart, oomScoreAdj = 0): Promise<number> {
     const through = oomScoreAdj === 0 ? [] : [CHOOM, '-n', String(oomScoreAdj), '--'];
-    return this.#withPidFile(['exec', '--detach', '--process', processJson, ...consoleArgs(stdio)], [id], stdio.fds, through);
+    const args = ['exec', '--detach', '--process', processJson, ...consoleArgs(stdio)];
+    if (cgroup !== undefined) args.push('--cgroup', cgroup);
+    return this.#withPidFile(args, [id], stdio.fds, through);
   }
 
   /** Applies a resources file of the runtime spec (`linux.resources`). */

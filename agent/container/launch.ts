@@ -2,11 +2,13 @@
 import { AgentError } from '../errors.ts';
 import { readStartTime, ticksSinceBoot } from '../keeper/proc-start-time.ts';
 import { ContainerProcess } from '../process/container-process.ts';
-import type { PassedConnections } from '../process/passed-connections.ts';
 import { type OutputOptions, prepareStdio } from '../process/stdio.ts';
 import type { ContainerHost } from './container-host.ts';
 import type { CrunStart } from './crun.ts';
 import type { ProcessSpec } from './spec/types.ts';
+
+/** For spawn: /dev/null. */
+const NO_FD = -1;
 
 export interface LaunchRequest {
   containerId: string;
@@ -15,8 +17,8 @@ export interface LaunchRequest {
   process: ProcessSpec;
   /** As Kata has it unless told. */
   output?: OutputOptions | undefined;
-  /** Its streams go straight to these. */
-  passed?: PassedConnections | undefined;
+  /** Without one it reads /dev/null; there is one unless told. */
+  stdin?: boolean | undefined;
 }
 
 /** Runs `make` (crun create or exec) with fresh streams. On failure nothing is left open. */
@@ -25,22 +27,19 @@ export async function launch(
   request: LaunchRequest,
   make: (stdio: CrunStart) => Promise<number>,
 ): Promise<ContainerProcess> {
-  const { containerId, execId, process, output, passed } = request;
-  const options = {
+  const { containerId, execId, process, output, stdin = true } = request;
+  const prepared = await prepareStdio({
     terminal: process.terminal ?? false,
     budget: host.logBudget,
     output,
     runtimeDir: host.runtimeDir,
     pipeSizeBytes: host.pipeSizeBytes,
-  };
-  const prepared =
-    passed === undefined
-      ? await prepareStdio(options)
-      : await (await import('../process/passed-stdio.ts')).preparePassedStdio(options, passed.claim());
+  });
   const since = ticksSinceBoot();
   let pid: number;
   try {
-    pid = await make({ fds: prepared.childFds, consoleSocket: prepared.consoleSocket });
+    const [input, ...outputs] = prepared.childFds;
+    pid = await make({ fds: [stdin ? input : NO_FD, ...outputs], consoleSocket: prepared.consoleSocket });
   } catch (error) {
     await prepared.abandon();
     throw error;
@@ -50,7 +49,10 @@ export async function launch(
   const exit = host.keeper.exitOf(pid, startTime, since);
   const identity = { containerId, execId, pid, startTime };
   try {
-    return new ContainerProcess(identity, process.args ?? [], await prepared.attach(), exit);
+    const stdio = await prepared.attach();
+    // A terminal is one thing for both directions.
+    if (!stdin && stdio.terminalFd === undefined) stdio.stdin.close();
+    return new ContainerProcess(identity, process.args ?? [], stdio, exit);
   } catch (error) {
     exit.catch(() => {});
     throw new AgentError('internal', `take over the streams of process ${pid}`, {

@@ -10,6 +10,8 @@ export interface Exit {
   readonly coreDumped: boolean;
   /** Unix time in ms. */
   readonly exitedAt: number;
+  /** Only that it is gone is known: the record of how was lost. */
+  readonly unknown?: true;
 }
 
 /** A shell's number for an exit: the code, or 128 + the signal that killed it. */
@@ -58,20 +60,13 @@ export class ContainerProcess {
 
   /** Gone, told to someone who waited, and all its output read: nobody needs its record any more. */
   get finished(): boolean {
-    return this.#waited && this.#exit !== undefined && this.stdio.consumed;
+    return this.#waited && this.#exit !== undefined && this.stdio.stdout.consumed && this.stdio.stderr.consumed;
   }
 
   /** The exit, for each caller and however late. The signal only ends this wait. */
   async wait(signal: AbortSignal): Promise<Exit> {
     const exit = this.#exit ?? (await orAbort(this.exited, signal));
     this.#waited = true;
-    return exit;
-  }
-
-  /** As {@link wait}, once its output has been copied to the client's own connections, where it has such. */
-  async waitCopied(signal: AbortSignal): Promise<Exit> {
-    const exit = await this.wait(signal);
-    if (this.stdio.copied !== undefined) await orAbort(this.stdio.copied, signal);
     return exit;
   }
 
@@ -89,9 +84,9 @@ export class ContainerProcess {
 
   /** @throws unavailable without a terminal */
   resize(rows: number, columns: number): void {
-    const { terminalFd, terminalClosed } = this.stdio;
+    const { terminalFd } = this.stdio;
     if (terminalFd === undefined) throw new AgentError('unavailable', 'no tty');
-    if (terminalClosed) return;
+    if (this.stdio.stdout.ending === 'closed') return;
     native().setWinsize(terminalFd, rows, columns);
   }
 
@@ -127,7 +122,7 @@ function openPidfd(pid: number): number | undefined {
 
 /** The keeper lost the record, which its bounds allow only under a flood: the process is gone, how is not known. */
 function lostExit(): Exit {
-  return { code: 255, coreDumped: false, exitedAt: Date.now() };
+  return { code: 255, coreDumped: false, exitedAt: Date.now(), unknown: true };
 }
 
 function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {

@@ -30,8 +30,11 @@ export interface Decoder<T> {
 }
 export interface Encoder<T> {
   encode(message: T): { finish(): Uint8Array };
-  /** The encoded message behind `headroom` bytes that are left for the caller: what carries bulk saves a copy by it. */
-  frame?(message: T, headroom: number): Uint8Array;
+  /**
+   * The encoded message behind `headroom` bytes that are left for the caller: what carries bulk saves a copy by it.
+   * undefined for a message that may as well be encoded.
+   */
+  frame?(message: T, headroom: number): Uint8Array | undefined;
 }
 export interface Codec<T> extends Decoder<T>, Encoder<T> {}
 

@@ -42,6 +42,10 @@ void load_modules(void);
 void pid1_setup(void);
 noreturn void stage1(uint64_t started_ms);
 
+// launch.c
+/* Runs a program of the guest itself as it is asked for in `argv`, the options. */
+noreturn void launch(int argc, char **argv);
+
 // supervise.c
 struct supervision {
   char *const *argv;    /* argv[0] is the name the agent sees, `file` what is run */

@@ -1,4 +1,5 @@
-// berth-init: PID 1 of a guest, the init of its initramfs, or the subreaper over an agent anywhere else.
+// berth-init: PID 1 of a guest, the init of its initramfs, the subreaper over an agent anywhere else, or the way a program
+// of the guest itself is started.
 #define _GNU_SOURCE
 #include "init.h"
 
@@ -98,6 +99,7 @@ int main(int argc, char **argv) {
     if (access(STAGE1_DIR, F_OK) == 0) stage1(how.started_ms);
     run_pid1(&how);
   }
+  if (argc > 1 && strcmp(argv[1], "--launch") == 0) launch(argc - 2, argv + 2);
   log_open();
   parse(argc, argv, &how);
   how.env = environ;

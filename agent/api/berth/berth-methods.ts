@@ -1,22 +1,33 @@
 // All of berth.v1. Loaded with its messages at the first call or the first gRPC client, so that an agent that only meets Kata never pays.
 import { bootId } from '../../guest/facts.ts';
+import type { Logger } from '../../log.ts';
+import type { Turns } from '../../process/stream/turns.ts';
 import type { Method } from '../../rpc/service.ts';
-import type { Clients } from '../../sandbox/clients.ts';
+import { type Clients, SYSTEM_CLOCK } from '../../sandbox/clients.ts';
+import { GuestProcesses, type GuestProcessHost } from '../../sandbox/guest-processes.ts';
+import { ProcessTable } from '../../sandbox/process-table.ts';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
 import { type AgentSelf, agentMethods } from './agent.ts';
 import { containerMethods } from './containers.ts';
 import { eventMethods } from './events.ts';
+import { processMethods } from './processes.ts';
 
 export interface BerthHost {
   readonly sandbox: Sandbox;
   readonly clients: Clients;
   readonly self: AgentSelf;
+  readonly turns: Turns;
+  readonly guestProcesses: GuestProcessHost;
+  readonly log: Logger;
 }
 
-export function berthMethods({ sandbox, clients, self }: BerthHost): Method[] {
+export function berthMethods({ sandbox, clients, self, turns, guestProcesses, log }: BerthHost): Method[] {
+  const guest = new GuestProcesses(guestProcesses);
+  const processes = new ProcessTable({ sandbox, guest, events: sandbox.events, clients, clock: SYSTEM_CLOCK, log });
   return [
     ...agentMethods(sandbox, clients, self),
     ...containerMethods(sandbox, clients),
+    ...processMethods({ processes, clients, turns, bootId }),
     ...eventMethods(sandbox.events, clients, bootId),
   ];
 }

@@ -8,5 +8,6 @@ export function exitMessage(exit: Exit): berth.v1.Exit.$Properties {
     signal: exit.signal ?? 0,
     coreDumped: exit.coreDumped,
     exitedUnixMs: BigInt(exit.exitedAt),
+    unknown: exit.unknown ?? false,
   };
 }

@@ -1,5 +1,5 @@
 // One entry of the method table for Berth's own API: the call is counted to its client before it is handled.
-import type { CallContext, Decoder, Encoder, StreamMethod, UnaryMethod } from '../../rpc/service.ts';
+import type { CallContext, Decoder, DuplexMethod, DuplexStream, Encoder, StreamMethod, UnaryMethod } from '../../rpc/service.ts';
 import type { Client, Clients } from '../../sandbox/clients.ts';
 
 /** A call with the client it comes from. */
@@ -28,6 +28,13 @@ export interface ServiceBuilder {
     response: Encoder<Res>,
     handle: (requests: AsyncIterable<Req>, call: BerthCall) => AsyncIterable<Res>,
   ): StreamMethod<Req, Res>;
+  /** As `bidi`, with the two directions apart. */
+  duplex<Req, Res>(
+    name: string,
+    request: Decoder<Req>,
+    response: Encoder<Res>,
+    handle: (stream: DuplexStream<Req, Res>, call: BerthCall) => Promise<void>,
+  ): DuplexMethod<Req, Res>;
 }
 
 /** @param service without the package: `Containers` */
@@ -79,6 +86,22 @@ export function berthService(service: string, clients: Clients): ServiceBuilder 
       request,
       response,
       handle: (requests, call) => held(call, (berthCall) => handle(requests, berthCall)),
+    }),
+    duplex: (method, request, response, handle) => ({
+      kind: 'duplex',
+      service: name,
+      name: method,
+      request,
+      response,
+      handle: async (stream, call) => {
+        const berthCall = counted(call);
+        const release = berthCall.client.take('streams');
+        try {
+          await handle(stream, berthCall);
+        } finally {
+          release();
+        }
+      },
     }),
   };
 }

@@ -37,6 +37,7 @@ export interface UserSpec {
   uid: number;
   gid: number;
   additionalGids?: number[];
+  umask?: number;
 }
 
 export const CAPABILITY_SETS = ['bounding', 'effective', 'inheritable', 'permitted', 'ambient'] as const;

@@ -44,6 +44,7 @@ export class OutputLog implements Holder, LogSide {
   #drainMs: number | undefined;
   #exited = false;
   #timer: { cancel(): void } | undefined;
+  #whenConsumed: PromiseWithResolvers<void> | undefined;
 
   constructor({ store, budget, retention = {}, drainMs, clock = realClock, holders = async () => [] }: OutputLogOptions) {
     this.#store = store;
@@ -87,6 +88,22 @@ export class OutputLog implements Holder, LogSide {
   /** The process is not being read from, for want of room. */
   get heldBack(): boolean {
     return this.#heldBack;
+  }
+
+  /** Up to where the primary reader has acknowledged. */
+  get acknowledged(): bigint {
+    return this.#bytes.acked;
+  }
+
+  get readers(): number {
+    return this.#readers.size;
+  }
+
+  /** Resolves when {@link consumed} has become true. */
+  get whenConsumed(): Promise<void> {
+    this.#whenConsumed ??= Promise.withResolvers<void>();
+    this.#tellConsumed();
+    return this.#whenConsumed.promise;
   }
 
   /** The last writer has closed, and the primary reader has acknowledged everything. */
@@ -164,6 +181,7 @@ export class OutputLog implements Holder, LogSide {
     if (this.#primary !== reader || this.#closed) return;
     this.#bytes.ack(offset);
     this.#settle();
+    this.#tellConsumed();
   }
 
   left(reader: OutputReader): void {
@@ -276,6 +294,11 @@ export class OutputLog implements Holder, LogSide {
     this.#timer?.cancel();
     if (reason === 'closed') this.#source.close();
     this.#notify();
+    this.#tellConsumed();
+  }
+
+  #tellConsumed(): void {
+    if (this.consumed) this.#whenConsumed?.resolve();
   }
 
   #notify(): void {

@@ -1,0 +1,136 @@
+// The cgroup of one process: itself and everything it starts, however it forks or daemonises. Kill, figures, members.
+// INVARIANT: the directory goes with the process when nothing else lives there; what a survivor keeps goes with the container.
+import { join } from 'node:path';
+import { fromErrno, isErrno } from '../errors.ts';
+import type { Cgroup } from './cgroup.ts';
+import { parseFlatKeyed, readCgroupFile } from './cgroup-file.ts';
+import { readMembers, signalMembers } from './cgroup-members.ts';
+import { withinMs } from './deadline.ts';
+import { readResidentBytes } from './process-status.ts';
+
+/** The exit is told within 50 ms of the kernel's, figures or no figures. */
+const LAST_FIGURES_MS = 20;
+/** What was killed along with the process is gone by then. */
+const SURVIVORS_MS = 2_000;
+
+export interface ProcessFigures {
+  readonly cpuUserUs: bigint;
+  readonly cpuSystemUs: bigint;
+  readonly processes: number;
+  readonly residentBytes: bigint;
+  /** Processes that the kernel's memory limit has killed; 0 where the cgroup has no memory controller. */
+  readonly oomKills: bigint;
+}
+
+export const NO_FIGURES: ProcessFigures = { cpuUserUs: 0n, cpuSystemUs: 0n, processes: 0, residentBytes: 0n, oomKills: 0n };
+
+export class ProcessCgroup {
+  readonly #cgroup: Cgroup;
+  /** What belongs to the process itself where others' cgroups lie below: an init's leaf. */
+  readonly #own: string | undefined;
+  readonly #keepFigures: boolean;
+  #last: ProcessFigures | undefined;
+
+  /**
+   * @param options.keepFigures for those who ask after the process has ended, when its directory is gone
+   * @param options.own directory below, when the cgroup holds other processes' cgroups too
+   */
+  constructor(cgroup: Cgroup, options: { keepFigures: boolean; own?: string }) {
+    this.#cgroup = cgroup;
+    this.#own = options.own;
+    this.#keepFigures = options.keepFigures;
+  }
+
+  /** Below its container's cgroup, as crun takes it: `/exec-3`. */
+  get name(): string {
+    return this.#cgroup.path.slice(this.#cgroup.path.lastIndexOf('/'));
+  }
+
+  /** Where a process enters it. */
+  get procsFile(): string {
+    return join(this.#cgroup.directory, 'cgroup.procs');
+  }
+
+  /** Figures now; of a process whose cgroup has gone the last ones. */
+  async figures(): Promise<ProcessFigures> {
+    return this.#last ?? (await this.#read());
+  }
+
+  /** Pids, without those of other processes' cgroups below. */
+  async members(): Promise<number[]> {
+    if (this.#own === undefined) return await readMembers(this.#cgroup.directory);
+    const [here, own] = [this.#cgroup.directory, join(this.#cgroup.directory, this.#own)];
+    return [...(await readMembers(here, { below: false })), ...(await readMembers(own))];
+  }
+
+  /** SIGKILL to all, whatever they do about signals. */
+  killAll(): Promise<void> {
+    return this.#cgroup.killAll();
+  }
+
+  /** @param but one that is left out @throws invalid_argument for a signal that does not exist */
+  async signalAll(signal: number, but?: number): Promise<void> {
+    try {
+      await signalMembers(this.#cgroup.directory, this.#cgroup.path, signal, but);
+    } catch (error) {
+      throw fromErrno(error, `signal ${signal} to all of ${this.#cgroup.path}`, { field: 'signal' });
+    }
+  }
+
+  /** Whether nothing lives in it. */
+  async isEmpty(): Promise<boolean> {
+    return !(await this.#cgroup.populated());
+  }
+
+  emptiedWithin(timeoutMs: number): Promise<boolean> {
+    return this.#cgroup.emptiedWithin(timeoutMs);
+  }
+
+  /** The figures that are told with the exit of the process: soon in any case, without what could not be read by then. */
+  async figuresAtExit(): Promise<ProcessFigures> {
+    try {
+      return await withinMs(LAST_FIGURES_MS, `read the figures of ${this.#cgroup.path}`, this.#read());
+    } catch {
+      return NO_FIGURES;
+    }
+  }
+
+  /** Removes the directory if nothing lives there, or stops living there soon. */
+  async release(): Promise<boolean> {
+    try {
+      if (await this.#remove()) return true;
+      return (await this.emptiedWithin(SURVIVORS_MS)) && (await this.#remove());
+    } catch {
+      return false;
+    }
+  }
+
+  async #remove(): Promise<boolean> {
+    const last = this.#last ?? (this.#keepFigures ? await this.#read() : NO_FIGURES);
+    const removed = await this.#cgroup.removeIfEmpty();
+    if (removed) this.#last = { ...last, processes: 0, residentBytes: 0n };
+    return removed;
+  }
+
+  async #read(): Promise<ProcessFigures> {
+    const { directory } = this.#cgroup;
+    try {
+      const [cpuText, memoryText, pids] = await Promise.all([
+        readCgroupFile(join(directory, 'cpu.stat')),
+        readCgroupFile(join(directory, 'memory.events')),
+        this.members(),
+      ]);
+      const cpu = parseFlatKeyed(cpuText);
+      return {
+        cpuUserUs: cpu.get('user_usec') ?? 0n,
+        cpuSystemUs: cpu.get('system_usec') ?? 0n,
+        processes: pids.length,
+        residentBytes: await readResidentBytes(pids),
+        oomKills: parseFlatKeyed(memoryText).get('oom_kill') ?? 0n,
+      };
+    } catch (error) {
+      if (isErrno(error, 'ENOENT', 'ENODEV')) return NO_FIGURES;
+      throw fromErrno(error, `read the figures of ${directory}`);
+    }
+  }
+}

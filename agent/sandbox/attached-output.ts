@@ -1,0 +1,159 @@
+// One output stream as one attached client reads it: a cursor, credit, and turns.
+import { readStatuses } from '../container/process-status.ts';
+import type { LogReader, Piece, ReaderOptions } from '../process/stream/log-reader.ts';
+import type { OutputLog } from '../process/stream/output-log.ts';
+import type { AttachHost, StreamName } from './attach-event.ts';
+
+/** The most in one message. Measured: larger ones gain nothing, and hold up what comes behind them. */
+const CHUNK_BYTES = 64 * 1024;
+/** Credit beyond this is counted as this. */
+const MAX_CREDIT = 64 * 1024 * 1024;
+/** Whoever has the output open once the process is gone may be on its way out as well. */
+const HELD_AFTER_MS = 20;
+
+export interface OutputWanted {
+  readonly from: NonNullable<ReaderOptions['from']>;
+  readonly primary: boolean;
+  readonly credit: number;
+}
+
+export class AttachedOutput {
+  readonly #stream: StreamName;
+  readonly #log: OutputLog;
+  readonly #reader: LogReader;
+  readonly #host: AttachHost;
+  readonly #drainMs: number | undefined;
+  #credit: number;
+  /** Since when the end may be told though somebody holds the stream. */
+  #drained = false;
+  #over = false;
+  /** Something has happened since the loop last looked. */
+  #changed = false;
+  #wake: (() => void) | undefined;
+  readonly #timers = new Set<NodeJS.Timeout>();
+
+  /** @throws out_of_range; resource_exhausted */
+  constructor(stream: StreamName, log: OutputLog, wanted: OutputWanted, drainMs: number | undefined, host: AttachHost) {
+    this.#stream = stream;
+    this.#log = log;
+    this.#host = host;
+    this.#drainMs = drainMs;
+    this.#credit = Math.min(wanted.credit, MAX_CREDIT);
+    this.#reader = log.reader({ from: wanted.from, primary: wanted.primary });
+    this.#reader.onReadable(() => this.#notify());
+  }
+
+  credit(bytes: number): void {
+    this.#credit = Math.min(this.#credit + bytes, MAX_CREDIT);
+    this.#notify();
+  }
+
+  /** A follower's acknowledgement counts for nothing, and is no mistake: it may have been the primary until a moment ago. */
+  acknowledge(offset: bigint): void {
+    if (!this.#over) this.#reader.ack(offset);
+  }
+
+  /** The process is gone: the drain limit counts from now on, and who still holds the stream is told. */
+  processEnded(): void {
+    this.#after(HELD_AFTER_MS, () => void this.#tellHolders());
+    if (this.#drainMs === undefined) return;
+    this.#after(this.#drainMs, () => {
+      this.#drained = true;
+      this.#notify();
+    });
+  }
+
+  leave(): void {
+    this.#over = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#reader.close();
+    this.#notify();
+  }
+
+  /** Resolves at the end of output. @throws the signal's reason */
+  async run(): Promise<void> {
+    const { signal } = this.#host;
+    const stop = () => this.#notify();
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      while (!this.#over) {
+        signal.throwIfAborted();
+        this.#changed = false;
+        const piece = await this.#next();
+        if (piece === 'wait') await this.#notified();
+        else if (piece !== 'sent') return await this.#tellEnd(piece);
+      }
+    } finally {
+      signal.removeEventListener('abort', stop);
+    }
+  }
+
+  /** Sends what can be sent now. Marks cost no credit: a client without any still learns of a gap and the end. */
+  async #next(): Promise<'wait' | 'sent' | { offset: bigint; closed: boolean }> {
+    const { view } = this.#log;
+    const { offset } = this.#reader;
+    if (offset < view.end && offset >= view.start) return this.#credit > 0 ? await this.#sendData() : 'wait';
+    if (offset >= view.end) {
+      if (view.ending === 'closed' || this.#log.gone) return { offset, closed: true };
+      // A limit that others have set for themselves is not this client's.
+      return this.#drained ? { offset, closed: false } : 'wait';
+    }
+    this.#send(this.#reader.tryNext(1));
+    return 'sent';
+  }
+
+  async #sendData(): Promise<'sent'> {
+    const { turns, clientId, signal } = this.#host;
+    const turn = await turns.turn(clientId, this, Math.min(this.#credit, CHUNK_BYTES), signal);
+    const piece = this.#over ? undefined : this.#reader.tryNext(Math.min(turn.bytes, this.#credit));
+    if (piece?.kind !== 'data') {
+      turn.take(0);
+      this.#send(piece);
+      return 'sent';
+    }
+    this.#credit -= piece.data.length;
+    turn.take(piece.data.length);
+    this.#host.send({ kind: 'data', stream: this.#stream, offset: piece.offset, data: piece.data }).then(turn.done, turn.done);
+    return 'sent';
+  }
+
+  #send(piece: Piece | undefined): void {
+    if (piece?.kind !== 'gap') return;
+    const { from, to } = piece;
+    this.#host.send({ kind: 'gap', stream: this.#stream, from, to }).catch(() => {});
+  }
+
+  async #tellEnd({ offset, closed }: { offset: bigint; closed: boolean }): Promise<void> {
+    const holders = closed ? [] : await readStatuses(await this.#log.heldBy());
+    await this.#host.send({ kind: 'end', stream: this.#stream, offset, closed, holders });
+    this.leave();
+  }
+
+  async #tellHolders(): Promise<void> {
+    if (this.#over || this.#log.view.ending === 'closed') return;
+    const holders = await readStatuses(await this.#log.heldBy());
+    if (holders.length === 0 || this.#over) return;
+    await this.#host.send({ kind: 'held', stream: this.#stream, holders }).catch(() => {});
+  }
+
+  #after(ms: number, run: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      if (!this.#over) run();
+    }, ms);
+    this.#timers.add(timer);
+  }
+
+  #notified(): Promise<void> {
+    if (this.#changed) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  #notify(): void {
+    this.#changed = true;
+    this.#wake?.();
+    this.#wake = undefined;
+  }
+}

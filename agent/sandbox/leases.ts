@@ -1,0 +1,93 @@
+// How long things live without anybody asking for them: a pure table of leases, its clock injected.
+// INVARIANT: a lease runs out once, and never while somebody is attached.
+
+export interface LeaseClock {
+  /** ms, monotonic */
+  now(): number;
+  /** Returns what cancels it. */
+  after(ms: number, run: () => void): () => void;
+}
+
+export interface Lease {
+  /** From now on for its whole time again. */
+  renew(ttlMs?: number): void;
+  /** Holds it while somebody is there: call what it returns when they have gone, and its time begins anew. */
+  attach(): () => void;
+  /** When it runs out unless something happens, by the clock; undefined while somebody is attached or after its end. */
+  readonly expiresAt: number | undefined;
+  /** Never runs out any more. */
+  cancel(): void;
+}
+
+/** A timer takes 31 bits of milliseconds. */
+const MAX_SLEEP_MS = 2 ** 31 - 1;
+
+export function startLease(ttlMs: number, onExpired: () => void, clock: LeaseClock): Lease {
+  return new TimedLease(ttlMs, onExpired, clock);
+}
+
+class TimedLease implements Lease {
+  readonly #clock: LeaseClock;
+  readonly #onExpired: () => void;
+  #ttlMs: number;
+  #deadline: number;
+  #attached = 0;
+  #over = false;
+  #cancelTimer: (() => void) | undefined;
+
+  constructor(ttlMs: number, onExpired: () => void, clock: LeaseClock) {
+    this.#clock = clock;
+    this.#onExpired = onExpired;
+    this.#ttlMs = ttlMs;
+    this.#deadline = clock.now() + ttlMs;
+    this.#sleep();
+  }
+
+  get expiresAt(): number | undefined {
+    return this.#over || this.#attached > 0 ? undefined : this.#deadline;
+  }
+
+  renew(ttlMs: number = this.#ttlMs): void {
+    if (this.#over) return;
+    const sooner = ttlMs < this.#ttlMs;
+    this.#ttlMs = ttlMs;
+    this.#deadline = this.#clock.now() + ttlMs;
+    // A timer that comes too early sleeps again, so only one that would come too late is set anew.
+    if (sooner) this.#wakeAnew();
+  }
+
+  attach(): () => void {
+    this.#attached++;
+    let attached = true;
+    return () => {
+      if (!attached) return;
+      attached = false;
+      this.#attached--;
+      this.renew();
+      if (this.#attached === 0) this.#wakeAnew();
+    };
+  }
+
+  cancel(): void {
+    this.#over = true;
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+  }
+
+  #wakeAnew(): void {
+    if (this.#over) return;
+    this.#cancelTimer?.();
+    this.#sleep();
+  }
+
+  #sleep(): void {
+    const left = Math.max(0, this.#deadline - this.#clock.now());
+    this.#cancelTimer = this.#clock.after(Math.min(left, MAX_SLEEP_MS), () => {
+      this.#cancelTimer = undefined;
+      if (this.#over || this.#attached > 0) return;
+      if (this.#clock.now() < this.#deadline) return this.#sleep();
+      this.#over = true;
+      this.#onExpired();
+    });
+  }
+}
