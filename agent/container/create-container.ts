@@ -1,4 +1,5 @@
 // Makes a container, or nothing: every step that was done is undone when a later one fails.
+import { readMounts } from '../guest/mount-table.ts';
 import { bundleOf, mountRootfs, removeTree, writeBundleFile } from './bundle.ts';
 import { openCgroup } from './cgroup.ts';
 import { Container } from './container.ts';
@@ -6,6 +7,7 @@ import type { ContainerHost } from './container-host.ts';
 import { type CopiedMount, checkCopiedMounts, copyMounts, type InitProcess } from './copied-mounts.ts';
 import type { DeviceRequest } from './device/device.ts';
 import { inGuestNumbers } from './device/spec-devices.ts';
+import { inheritOptions } from './inherited-options.ts';
 import { launch } from './launch.ts';
 import { checkMountSources } from './mount-sources.ts';
 import { watchOom } from './oom.ts';
@@ -84,7 +86,8 @@ async function build(
   undo.defer(() => host.storages.release(storages));
   const unmountRootfs = await mountRootfs(host.door, bundle, asked.root.path);
   await checkMountSources(spec.mounts, host.bundleDir, sandbox.privatePaths);
-  await writeBundleFile(bundle, 'config.json', stringifySpec(spec));
+  const mounts = inheritOptions(spec.mounts, await readMounts());
+  await writeBundleFile(bundle, 'config.json', stringifySpec({ ...spec, mounts }));
 
   const cgroup = openCgroup(spec.linux.cgroupsPath ?? `/${id}`);
   undo.defer(() => cgroup.remove(sandbox.cgroupParent ?? DEFAULT_CGROUP_PARENT));

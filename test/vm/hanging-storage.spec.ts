@@ -35,6 +35,7 @@ describe('a file system that never answers', function () {
     const server: GuestProgram = await startInGuest(client, ['sh', '-c', SERVER]);
     const first = await server.process.stdout[Symbol.asyncIterator]().next();
     assert.equal(Buffer.from(first.value ?? []).toString(), 'ready\n');
+    assert.match(await inGuest('grep /run/dead /proc/1/mountinfo'), / fuse dead /);
 
     const late = (mountPoint: string) => (error: unknown) =>
       hasCode(error, 'deadline_exceeded') && error.message.includes(mountPoint);

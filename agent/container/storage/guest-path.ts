@@ -11,10 +11,14 @@ export const O_PATH = 0o10000000;
 const DIRECTORY_ONLY = O_PATH | constants.O_DIRECTORY;
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
+const MAKE_ATTEMPTS = 8;
+
 export interface Making {
   /** Makes what is missing on the way, and the last with `mode`. */
   readonly create?: boolean;
   readonly mode?: number;
+  /** Gets the paths that were made. */
+  readonly made?: string[];
 }
 
 /**
@@ -23,12 +27,12 @@ export interface Making {
  */
 export async function withDirectory<T>(
   path: string,
-  { create = false, mode = 0o755 }: Making,
+  { create = false, mode = 0o755, made = [] }: Making,
   use: (directory: string) => Promise<T>,
 ): Promise<T> {
   return await withRoot(async (root) => {
     const names = path.split('/').filter((name) => name !== '');
-    const fd = await openDirectory(root, names, path, create ? mode : undefined);
+    const fd = await openDirectory(root, names, path, create ? { mode, made } : undefined);
     return await using(fd, use);
   });
 }
@@ -41,10 +45,11 @@ export async function withEntry<T>(path: string, use: (entry: string, isDirector
   });
 }
 
-/** Makes an empty file and the directories above it. @returns whether it was not there before */
-export async function makeFile(path: string): Promise<boolean> {
+/** Makes an empty file and the directories above it. @returns what was not there before, the outermost first */
+export async function makeFile(path: string): Promise<string[]> {
   const { parent, name } = splitPath(path);
-  return await withDirectory(parent, { create: true }, async (directory) => {
+  const made = await makeDirectory(parent);
+  const isNew = await withDirectory(parent, {}, async (directory) => {
     try {
       const file = await open(`${directory}/${name}`, NEW_FILE, 0o644);
       await file.close();
@@ -54,20 +59,25 @@ export async function makeFile(path: string): Promise<boolean> {
       throw fromErrno(error, `make the file ${path}`);
     }
   });
+  return isNew ? [...made, path] : made;
 }
 
-/** Makes the directory and those above it. @returns whether it was not there before */
-export async function makeDirectory(path: string, mode = 0o755): Promise<boolean> {
-  const there = await withDirectory(path, {}, async () => true).catch((error: unknown) => {
-    if (isErrno(cause(error), 'ENOENT')) return false;
-    throw error;
-  });
-  if (!there) await withDirectory(path, { create: true, mode }, async () => {});
-  return !there;
+/** Makes the directory and those above it. @returns what was not there before, the outermost first */
+export async function makeDirectory(path: string, mode = 0o755): Promise<string[]> {
+  const made: string[] = [];
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await withDirectory(path, { create: true, mode, made }, async () => {});
+      return made;
+    } catch (error) {
+      // Somebody else may remove what they had made, and what is empty yet, from under it.
+      if (attempt === MAKE_ATTEMPTS || !isErrno(cause(error), 'ENOENT')) throw error;
+    }
+  }
 }
 
-/** Removes a file, or a directory if it is empty. What is in use, or gone already, is left. */
-export async function removeEmpty(path: string): Promise<void> {
+/** Removes a file, or a directory if it is empty. @returns whether it is gone: what is in use is left */
+export async function removeEmpty(path: string): Promise<boolean> {
   const { parent, name } = splitPath(path);
   try {
     await withDirectory(parent, {}, async (directory) => {
@@ -78,8 +88,11 @@ export async function removeEmpty(path: string): Promise<void> {
         await unlink(`${directory}/${name}`);
       }
     });
+    return true;
   } catch (error) {
-    if (!isErrno(cause(error), 'ENOENT', 'ENOTEMPTY', 'EBUSY', 'EROFS')) throw fromErrno(error, `remove ${path}`);
+    if (isErrno(cause(error), 'ENOENT')) return true;
+    if (isErrno(cause(error), 'ENOTEMPTY', 'EBUSY', 'EROFS')) return false;
+    throw fromErrno(error, `remove ${path}`);
   }
 }
 
@@ -100,16 +113,24 @@ export function pathRefusal(path: string, problem: string, reason?: unknown): Ag
   });
 }
 
-async function openDirectory(root: number, names: readonly string[], path: string, mode: number | undefined): Promise<number> {
+async function openDirectory(
+  root: number,
+  names: readonly string[],
+  path: string,
+  making: { mode: number; made: string[] } | undefined,
+): Promise<number> {
   try {
     return await native().openBeneath(root, names.join('/') || '.', DIRECTORY_ONLY, 0, true);
   } catch (error) {
-    if (mode === undefined || names.length === 0 || !isErrno(error, 'ENOENT')) throw refused(error, path);
+    if (making === undefined || names.length === 0 || !isErrno(error, 'ENOENT')) throw refused(error, path);
   }
-  const above = await openDirectory(root, names.slice(0, -1), path, 0o755);
-  await using(above, (parent) => mkdir(`${parent}/${names[names.length - 1]}`, mode)).catch((error: unknown) => {
+  const above = await openDirectory(root, names.slice(0, -1), path, { ...making, mode: 0o755 });
+  try {
+    await using(above, (parent) => mkdir(`${parent}/${names[names.length - 1]}`, making.mode));
+    making.made.push(`/${names.join('/')}`);
+  } catch (error) {
     if (!isErrno(error, 'EEXIST')) throw fromErrno(error, `make the directory ${path}`);
-  });
+  }
   return await openDirectory(root, names, path, undefined);
 }
 

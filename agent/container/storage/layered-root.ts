@@ -1,4 +1,5 @@
 // Puts a root of several disks together and takes it apart, the overlay first (root-layers.ts says what belongs to it).
+import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MS } from '../../../native/index.ts';
 import { AgentError } from '../../errors.ts';
@@ -7,7 +8,8 @@ import { runTool } from '../../process/tool.ts';
 import { checkContainerId } from '../spec/ids.ts';
 import { checkAbsolutePath } from '../spec/paths.ts';
 import { DEVICE_FINDERS } from './blk.ts';
-import { makeDirectory, removeEmpty, withEntry } from './guest-path.ts';
+import { makeDirectory, withDirectory, withEntry } from './guest-path.ts';
+import { leave, make } from './made-paths.ts';
 import { parseMountOptions, takeOption } from './mount-options.ts';
 import { mountOn } from './mount-target.ts';
 import { mountOverlay } from './overlay.ts';
@@ -34,7 +36,8 @@ export async function attachLayers(
   const base = join(host.bundleDir, containerId === undefined ? 'sandbox' : checkContainerId(containerId), 'multi-layer');
   const undo = new Undo();
   try {
-    if (await makeDirectory(base)) undo.add(() => removeEmpty(base));
+    await make(base);
+    undo.add(() => leave(base));
     const top = join(base, 'upper');
     await attachLayer(upper, top, host, undo);
     const below: string[] = [];
@@ -121,7 +124,12 @@ async function makeAsked(directive: string, mounts: readonly string[]): Promise<
   const mount = index === undefined ? undefined : mounts[Number(index)];
   if (mount === undefined) throw invalid(`${MAKE_DIRECTORY}${directive.slice(0, 80)} names no place in a layer`);
   const inside = checkAbsolutePath(path!, 'storages[].options');
-  await makeDirectory(inside === '/' ? mount : `${mount}${inside}`, mode === undefined ? 0o755 : Number.parseInt(mode, 8));
+  const directory = inside === '/' ? mount : `${mount}${inside}`;
+  const made = await makeDirectory(directory);
+  // Not left to mkdir, which the umask has a say in.
+  if (made.includes(directory) && mode !== undefined) {
+    await withDirectory(directory, {}, (opened) => chmod(opened, Number.parseInt(mode, 8)));
+  }
 }
 
 function invalid(problem: string): AgentError {

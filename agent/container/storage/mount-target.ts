@@ -4,7 +4,8 @@ import { fromErrno, isErrno } from '../../errors.ts';
 import { DEFAULT_PRIVATE_PATHS } from '../spec/context.ts';
 import { checkSource } from '../spec/mounts.ts';
 import { checkAbsolutePath, isWithin } from '../spec/paths.ts';
-import { cause, makeDirectory, makeFile, pathRefusal, removeEmpty, splitPath, withDirectory, withEntry } from './guest-path.ts';
+import { cause, pathRefusal, splitPath, withDirectory, withEntry } from './guest-path.ts';
+import { leave, make } from './made-paths.ts';
 import type { MountOptions } from './mount-options.ts';
 import type { Detach, StorageDoor } from './storage.ts';
 
@@ -25,7 +26,7 @@ export function checkMountPoint(path: string): string {
 
 /**
  * Mounts on `target`, which is made first: a directory, or a file where a file is bound.
- * @returns what takes the mount off again, and with it a mount point that was made here, if it is empty then
+ * @returns what takes the mount off again, and with it the directories that were made here, if they are empty then
  */
 export async function mountOn(
   door: StorageDoor,
@@ -54,12 +55,11 @@ async function mountSource(
   { source, fstype, isDirectory }: Source,
   { flags, propagation, data }: MountOptions,
 ): Promise<Detach> {
-  const isOurs = isDirectory ? await makeDirectory(target) : await makeFile(target);
-  const tidy = () => (isOurs ? removeEmpty(target) : Promise.resolve());
+  await make(target, isDirectory ? 'directory' : 'file');
   try {
     await withEntry(target, (entry) => door.mount(source, entry, fstype, flags, data));
   } catch (error) {
-    await tidy().catch(() => {});
+    await leave(target).catch(() => {});
     throw fromErrno(error, `mount ${source} (${fstype}) on ${target}`, { mountPoint: target });
   }
   const isBind = (flags & MS.BIND) !== 0;
@@ -69,12 +69,12 @@ async function mountSource(
     for (const change of later) await withEntry(target, (entry) => door.mount('none', entry, '', change, ''));
   } catch (error) {
     await unmountFrom(door, target).catch(() => {});
-    await tidy().catch(() => {});
+    await leave(target).catch(() => {});
     throw fromErrno(error, `change the mount on ${target}`, { mountPoint: target });
   }
   return async () => {
     await unmountFrom(door, target);
-    await tidy();
+    await leave(target);
   };
 }
 

@@ -2,7 +2,8 @@
 import { MS } from '../../../../native/index.ts';
 import { DEFAULT_PRIVATE_PATHS } from '../../spec/context.ts';
 import { checkSource } from '../../spec/mounts.ts';
-import { makeFile, removeEmpty, withEntry } from '../guest-path.ts';
+import { removeEmpty, withEntry } from '../guest-path.ts';
+import { leave, make } from '../made-paths.ts';
 import { parseMountOptions } from '../mount-options.ts';
 import { mountOn } from '../mount-target.ts';
 import type { Detach, Storage, StorageHost } from '../storage.ts';
@@ -74,6 +75,9 @@ async function bind(storage: Storage, { door, log }: StorageHost, problem: strin
 }
 
 async function emptyFile(path: string): Promise<Detach> {
-  await makeFile(path);
-  return () => removeEmpty(path);
+  await make(path, 'file');
+  return async () => {
+    await removeEmpty(path);
+    await leave(path);
+  };
 }

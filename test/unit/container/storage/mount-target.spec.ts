@@ -76,7 +76,18 @@ describe('a mount point', () => {
     assert.deepEqual(door.calls, [`mount ${directory}/src ${directory}/a/b  ${MS.BIND}`]);
     assert.ok((await stat(join(directory, 'a/b'))).isFile());
     await detach();
-    assert.deepEqual(await readdir(join(directory, 'a')), []);
+    assert.deepEqual((await readdir(directory)).sort(), ['src']);
+  });
+
+  it('is made whole while what others made beside it is removed', async () => {
+    const churn = async (name: string) => {
+      for (let round = 0; round < 40; round++) {
+        const detach = await mountOn(door, join(directory, 'x/y/z', name), TMPFS, parseMountOptions([]));
+        await detach();
+      }
+    };
+    await Promise.all(['a', 'b', 'c', 'd'].map(churn));
+    assert.deepEqual(await readdir(directory), []);
   });
 
   it('gets no bind mount of what a symbolic link leads to, nor of what belongs to the agent', async () => {
