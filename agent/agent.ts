@@ -75,6 +75,7 @@ export async function startAgent({ config, lifecycle, log, onCall }: AgentParts)
     waitForLink: async (pciPath) => (await import('./guest/devices/net-device.ts')).waitForNetDevice(pciPath, devices),
   });
   const turns = new Scheduler();
+  const passfd = await startPassfd(config, lifecycle);
   const clients = new Clients(sandbox.events);
   const runtimeVersion = async () => (await readCrunVersion(config.crunPath)).split('\n', 1)[0] ?? '';
   const berth = once(async () => {
@@ -84,21 +85,23 @@ export async function startAgent({ config, lifecycle, log, onCall }: AgentParts)
   });
   const methods: Method[] = [
     ...kataHealthMethods,
-    ...agentServiceMethods({ sandbox, network, guestDetails, guest, turns }),
+    ...agentServiceMethods({ sandbox, network, guestDetails, guest, turns, passfd }),
     ...lazyMethods(BERTH_UNARY, berth),
   ];
-  const guard = await openGuard(config.berthPolicyFile, methods, log.child({ subsystem: 'policy' }));
+  const loadGrpcMethods = async () => {
+    const [{ grpcMethods }, loaded] = await Promise.all([import('./api/grpc-methods.ts'), berth()]);
+    const streams = loaded.filter(({ kind }) => kind !== 'unary');
+    return [...streams, ...grpcMethods([...methods, ...streams])];
+  };
+  const everyMethod = async () => [...methods, ...(await berth()), ...(await loadGrpcMethods())];
+  const guard = await openGuard(config.berthPolicyFile, everyMethod, log.child({ subsystem: 'policy' }));
   const rpc = await lifecycle.start(
     'rpc',
     () =>
       serve(methodTable(methods), {
         log,
         guard,
-        loadGrpcMethods: async () => {
-          const [{ grpcMethods }, loaded] = await Promise.all([import('./api/grpc-methods.ts'), berth()]);
-          const streams = loaded.filter(({ kind }) => kind !== 'unary');
-          return [...streams, ...grpcMethods([...methods, ...streams])];
-        },
+        loadGrpcMethods,
         onDisconnect: ({ id }) => clients.disconnected(id),
         onCall: (call) => {
           trim.touch();
@@ -136,6 +139,17 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
     });
     return made;
   };
+}
+
+async function startPassfd(config: Config, lifecycle: Lifecycle) {
+  const port = config.passfdListenerPort;
+  if (port === 0) return undefined;
+  const { listenPassfd } = await import('./transport/passfd.ts');
+  return lifecycle.start(
+    'passfd listener',
+    () => listenPassfd(port, config.allowCid),
+    (listener) => listener.close(),
+  );
 }
 
 function openKeeper(log: Logger): Keeper {

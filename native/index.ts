@@ -69,6 +69,8 @@ export interface Native {
   /** A connected, non-blocking fd. @throws ETIMEDOUT, ECONNRESET (nobody listens), ENODEV (no such guest) */
   vsockConnect(cid: number, port: number, timeoutMs: number): Promise<number>;
   vsockPeer(fd: number): VsockAddress;
+  /** The socket's own address. */
+  vsockLocal(fd: number): VsockAddress;
   /** This machine's own CID (2 on a host). @throws ENOENT, ENODEV where there is no vsock. */
   vsockLocalCid(): number;
 
@@ -135,6 +137,8 @@ export interface Native {
   writeAt(fd: number, data: Uint8Array, offset: bigint): number;
   /** Gives the memory of the bytes [from, to) back; they read as zeros, the size stays. */
   punchHole(fd: number, from: bigint, to: bigint): void;
+  /** Whether reading would not block: there are bytes, or the end. Tells an empty source from a full target when a move says -1. */
+  isReadable(fd: number): boolean;
   filePosition(fd: number): bigint;
   fileSize(fd: number): bigint;
 

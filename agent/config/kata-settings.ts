@@ -66,7 +66,6 @@ export const kataSettings = {
     param: 'agent.passfd_listener_port',
     toml: 'passfd_listener_port',
     guard: positive,
-    unused: 'the pass-through is not there yet',
     effect: 'vsock port of the stdio pass-through (runtime-rs uses 1027); 0 is off.',
   }),
   tracing: setting<boolean>({

@@ -4,14 +4,13 @@ import { AgentError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { type ContainerProcess, type Exit, exitStatus } from '../process/container-process.ts';
 import { handlesSignal } from '../process/signal-handling.ts';
-import type { OutputOptions } from '../process/stdio.ts';
 import { type Bundle, removeTree, writeBundleFile } from './bundle.ts';
 import type { Cgroup, ContainerStats } from './cgroup.ts';
 import type { ContainerEvent, ContainerHost } from './container-host.ts';
 import { withinMs } from './deadline.ts';
 import { translatePciEnv } from './device/pci-env.ts';
 import { ExecCgroups } from './exec-cgroups.ts';
-import { launch } from './launch.ts';
+import { type LaunchRequest, launch } from './launch.ts';
 import type { OomWatch } from './oom.ts';
 import type { ProcessCgroup } from './process-cgroup.ts';
 import { removeScratchFile } from './scratch-file.ts';
@@ -33,16 +32,13 @@ const KILL_TIMEOUT_MS = 10_000;
 const SIGKILL = 9;
 const SIGTERM = 15;
 
-export interface ExecOptions {
+/** How the streams of an exec are kept, or where they go. */
+export interface ExecOptions extends Pick<LaunchRequest, 'output' | 'passed' | 'stdin'> {
   /**
    * Keep it when it has ended until {@link Container.forget}, with a cgroup of its own that the caller releases once it has read the last
    * figures. The caller bounds how many there are.
    */
   readonly keep?: boolean;
-  /** As Kata has it unless told. */
-  readonly output?: OutputOptions;
-  /** Without one it reads /dev/null; there is one unless told. */
-  readonly stdin?: boolean;
 }
 
 export interface ContainerParts {
@@ -183,12 +179,12 @@ export class Container {
   }
 
   async #launchExec(execId: string, process: ProcessSpec, options: ExecOptions): Promise<ContainerProcess> {
-    const { keep = false, output, stdin } = options;
+    const { keep = false, ...streams } = options;
     const cgroup = keep ? await this.#cgroups.make() : await this.#cgroups.ifNeeded();
     try {
       // The counter, not the exec id, names the file: ids are the client's text.
       const file = await writeBundleFile(this.#parts.bundle, `exec-${this.#execCount++}.json`, stringifySpec(process));
-      const started = await launch(this.#host, { containerId: this.id, execId, process, output, stdin }, (stdio) =>
+      const started = await launch(this.#host, { ...streams, containerId: this.id, execId, process }, (stdio) =>
         this.#host.crun.exec(this.id, file, cgroup?.name, stdio, process.oomScoreAdj),
       ).finally(() => removeScratchFile(file));
       if (cgroup !== undefined) this.#cgroupOf.set(started, cgroup);

@@ -1,5 +1,6 @@
 // Makes a container, or nothing: every step that was done is undone when a later one fails.
 import { readMounts } from '../guest/mount-table.ts';
+import type { PassedConnections } from '../process/passed-connections.ts';
 import { bundleOf, mountRootfs, removeTree, writeBundleFile } from './bundle.ts';
 import { openCgroup } from './cgroup.ts';
 import { Container } from './container.ts';
@@ -29,6 +30,8 @@ export interface CreateContainerRequest {
   readonly labels?: Readonly<Record<string, string>>;
   /** Name of the client that asks; empty for one of Kata's. */
   readonly owner?: string;
+  /** Where the init process's streams go, instead of into logs. */
+  readonly passed?: PassedConnections | undefined;
 }
 
 /** What the sandbox adds: its namespaces, and whom to tell of an out-of-memory kill. */
@@ -65,6 +68,7 @@ async function build(
     copiedMounts = [],
     labels = {},
     owner = '',
+    passed,
   }: CreateContainerRequest,
   sandbox: SandboxView,
   undo: AsyncDisposableStack,
@@ -92,7 +96,7 @@ async function build(
   const cgroup = openCgroup(spec.linux.cgroupsPath ?? `/${id}`);
   undo.defer(() => cgroup.remove(sandbox.cgroupParent ?? DEFAULT_CGROUP_PARENT));
   undo.defer(() => host.crun.delete(id));
-  const init = await launch(host, { containerId: id, execId: id, process: spec.process }, (stdio) =>
+  const init = await launch(host, { containerId: id, execId: id, process: spec.process, passed }, (stdio) =>
     host.crun.create(id, bundle.directory, stdio),
   );
   undo.defer(() => init.close());

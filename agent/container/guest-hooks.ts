@@ -71,7 +71,7 @@ async function program(path: string, root: string): Promise<string> {
   const info = await stat(real);
   if (!info.isFile()) refuse('hook', `${quote(path)} is no file`);
   if ((mode & EXECUTABLE) === 0) refuse('hook', `${quote(path)} is not executable`);
-  for (let above = posix.dirname(real); above !== root; above = posix.dirname(above)) await checkOwned(above);
+  for (let above = posix.dirname(real); above.length > root.length; above = posix.dirname(above)) await checkOwned(above);
   return real;
 }
 

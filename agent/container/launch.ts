@@ -2,6 +2,7 @@
 import { AgentError } from '../errors.ts';
 import { readStartTime, ticksSinceBoot } from '../keeper/proc-start-time.ts';
 import { ContainerProcess } from '../process/container-process.ts';
+import type { PassedConnections } from '../process/passed-connections.ts';
 import { type OutputOptions, prepareStdio } from '../process/stdio.ts';
 import type { ContainerHost } from './container-host.ts';
 import type { CrunStart } from './crun.ts';
@@ -19,6 +20,8 @@ export interface LaunchRequest {
   output?: OutputOptions | undefined;
   /** Without one it reads /dev/null; there is one unless told. */
   stdin?: boolean | undefined;
+  /** Its streams go straight to these. */
+  passed?: PassedConnections | undefined;
 }
 
 /** Runs `make` (crun create or exec) with fresh streams. On failure nothing is left open. */
@@ -27,14 +30,18 @@ export async function launch(
   request: LaunchRequest,
   make: (stdio: CrunStart) => Promise<number>,
 ): Promise<ContainerProcess> {
-  const { containerId, execId, process, output, stdin = true } = request;
-  const prepared = await prepareStdio({
+  const { containerId, execId, process, output, passed, stdin = true } = request;
+  const options = {
     terminal: process.terminal ?? false,
     budget: host.logBudget,
     output,
     runtimeDir: host.runtimeDir,
     pipeSizeBytes: host.pipeSizeBytes,
-  });
+  };
+  const prepared =
+    passed === undefined
+      ? await prepareStdio(options)
+      : await (await import('../process/passed-stdio.ts')).preparePassedStdio(options, passed.claim());
   const since = ticksSinceBoot();
   let pid: number;
   try {

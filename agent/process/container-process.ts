@@ -60,13 +60,20 @@ export class ContainerProcess {
 
   /** Gone, told to someone who waited, and all its output read: nobody needs its record any more. */
   get finished(): boolean {
-    return this.#waited && this.#exit !== undefined && this.stdio.stdout.consumed && this.stdio.stderr.consumed;
+    return this.#waited && this.#exit !== undefined && this.stdio.consumed;
   }
 
   /** The exit, for each caller and however late. The signal only ends this wait. */
   async wait(signal: AbortSignal): Promise<Exit> {
     const exit = this.#exit ?? (await orAbort(this.exited, signal));
     this.#waited = true;
+    return exit;
+  }
+
+  /** As {@link wait}, once its output has been copied to the client's own connections, where it has such. */
+  async waitCopied(signal: AbortSignal): Promise<Exit> {
+    const exit = await this.wait(signal);
+    if (this.stdio.copied !== undefined) await orAbort(this.stdio.copied, signal);
     return exit;
   }
 
@@ -84,9 +91,9 @@ export class ContainerProcess {
 
   /** @throws unavailable without a terminal */
   resize(rows: number, columns: number): void {
-    const { terminalFd } = this.stdio;
+    const { terminalFd, terminalClosed } = this.stdio;
     if (terminalFd === undefined) throw new AgentError('unavailable', 'no tty');
-    if (this.stdio.stdout.ending === 'closed') return;
+    if (terminalClosed) return;
     native().setWinsize(terminalFd, rows, columns);
   }
 

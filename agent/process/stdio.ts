@@ -38,6 +38,12 @@ export interface Stdio {
   readonly stderr: OutputLog;
   /** The terminal's master, for its window size; undefined with pipes. */
   readonly terminalFd: number | undefined;
+  /** The last of the terminal's users has gone, and `terminalFd` with them. */
+  readonly terminalClosed: boolean;
+  /** No writer is left, and all that was written has been taken. */
+  readonly consumed: boolean;
+  /** Where output is copied to connections of the client's own: resolves when that is done, and not before `processExited`. */
+  readonly copied?: Promise<void>;
   processExited(): void;
   close(): void;
 }
@@ -108,6 +114,10 @@ function pipeStdio(options: StdioOptions, fds: { stdin: number; stdout: number; 
     stdout,
     stderr,
     terminalFd: undefined,
+    terminalClosed: false,
+    get consumed() {
+      return stdout.consumed && stderr.consumed;
+    },
     processExited: () => {
       stdout.processExited();
       stderr.processExited();
@@ -146,6 +156,12 @@ export function terminalStdio(options: Pick<StdioOptions, 'budget' | 'output'>, 
     stdout: output,
     stderr: output,
     terminalFd: masterFd,
+    get terminalClosed() {
+      return output.ending === 'closed';
+    },
+    get consumed() {
+      return output.consumed;
+    },
     processExited: () => output.processExited(),
     close: () => output.close(),
   };

@@ -14,7 +14,7 @@ export const SCSI_CONTROLLER = 'scsi0';
 export const portName = (index: number) => `port${index}`;
 
 /** Firmware keeps no room behind a bridge without SHPC, which the guest's kernel does not know, unless it is told to. */
-const ROOM_BEHIND = { chassis_nr: 1, shpc: false, 'io-reserve': '4k', 'mem-reserve': '1m', 'pref64-reserve': '1m' };
+const ROOM_BEHIND = { chassis_nr: 1, shpc: false, 'io-reserve': 4 << 10, 'mem-reserve': 1 << 20, 'pref64-reserve': 1 << 20 };
 
 /** @param memory MiB at boot @param cpus at boot */
 export interface Sizes {

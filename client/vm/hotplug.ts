@@ -46,6 +46,12 @@ export class Hotplug implements AsyncDisposable {
     return `${hex(PORT_SLOTS[port]!)}/00`;
   }
 
+  /** Any PCI device in a root port. @param driver QEMU's name for it @returns its PCI path in the guest */
+  async plugInPort(id: string, driver: string, port: number): Promise<string> {
+    await this.#qmp.execute('device_add', { driver, id, bus: portName(port) });
+    return `${hex(PORT_SLOTS[port]!)}/00`;
+  }
+
   /** @returns its address in the guest: `TARGET:LUN` */
   async plugScsiDisk(disk: PluggedDisk, target: number, lun: number): Promise<string> {
     const place = { bus: `${SCSI_CONTROLLER}.0`, channel: 0, 'scsi-id': target, lun };

@@ -26,6 +26,8 @@ export interface HotplugOptions {
   maxCpus?: number;
   /** MiB at most, NVDIMMs included. Default: 4096 more than at boot. */
   maxMemory?: number;
+  /** An IOMMU, which VFIO needs; the kernel uses it with `intel_iommu=on` on its command line. */
+  iommu?: boolean;
 }
 
 /**

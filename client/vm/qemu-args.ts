@@ -47,6 +47,8 @@ export function qemuArguments(plan: QemuPlan): string[] {
   argv.push('-object', `memory-backend-memfd,id=mem,size=${options.memory}M,share=on`, '-m', `${options.memory}M${room}`);
   const q35 = `q35,memory-backend=mem${nvdimm === undefined && hotplug === undefined ? '' : ',nvdimm=on'}`;
   argv.push('-machine', machine === 'microvm' ? 'microvm,acpi=on,pcie=off,rtc=on,memory-backend=mem' : q35);
+  // Ahead of every device that is to be behind it.
+  if (hotplug?.iommu) argv.push('-device', 'intel-iommu,intremap=off');
   argv.push('-smp', `${options.cpus}${hotplug ? cpuRoom(hotplug, options) : ''}`);
   argv.push('-chardev', 'stdio,id=console,signal=off');
   argv.push('-kernel', options.files.kernel, '-append', kernelCommandLine(options));
@@ -96,7 +98,9 @@ export function qemuArguments(plan: QemuPlan): string[] {
 
 function consoleDevice(kind: 'serial' | 'virtio', suffix: string, bus: () => { bus?: string }): string[] {
   if (kind === 'serial') return ['-serial', 'chardev:console'];
-  return ['-device', JSON.stringify({ driver: `virtio-serial-${suffix}`, ...bus() }), '-device', 'virtconsole,chardev=console'];
+  // Both in the one notation: QEMU makes devices given as JSON after all others.
+  const port = JSON.stringify({ driver: 'virtconsole', chardev: 'console' });
+  return ['-device', JSON.stringify({ driver: `virtio-serial-${suffix}`, ...bus() }), '-device', port];
 }
 
 /** As Kata gives an image: mapped from the file, and not to be written. */

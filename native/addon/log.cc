@@ -1,6 +1,7 @@
 // What stream logs are made of: memory files whose position the kernel keeps, and bytes moved into and out of them without
 // passing through the process, so that a byte is at every moment in exactly one place (man 2 splice, sendfile, fallocate).
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
@@ -109,6 +110,19 @@ Napi::Value PunchHole(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value IsReadable(const Napi::CallbackInfo& info) {
+  Args args(info);
+  pollfd polled{args.Fd(info[0], "fd"), POLLIN, 0};
+  if (!args.ok()) return info.Env().Undefined();
+  int ready;
+  do {
+    ready = poll(&polled, 1, 0);
+  } while (ready < 0 && errno == EINTR);
+  if (ready < 0) return ThrowErrno(info.Env(), errno, "poll");
+  if ((polled.revents & POLLNVAL) != 0) return ThrowErrno(info.Env(), EBADF, "poll");
+  return Napi::Boolean::New(info.Env(), ready > 0);
+}
+
 Napi::Value FilePosition(const Napi::CallbackInfo& info) {
   Args args(info);
   const int fd = args.Fd(info[0], "fd");
@@ -145,6 +159,7 @@ void ExportLog(Napi::Env env, Napi::Object exports) {
   ExportVerb<ReadAt>(env, exports, "readAt");
   ExportVerb<WriteAt>(env, exports, "writeAt");
   ExportVerb<PunchHole>(env, exports, "punchHole");
+  ExportVerb<IsReadable>(env, exports, "isReadable");
   ExportVerb<FilePosition>(env, exports, "filePosition");
   ExportVerb<FileSize>(env, exports, "fileSize");
   ExportVerb<OpenTerminalPeer>(env, exports, "openTerminalPeer");

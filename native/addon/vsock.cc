@@ -46,18 +46,22 @@ Napi::Value VsockListen(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), socketFd.Release());
 }
 
-Napi::Value VsockPeer(const Napi::CallbackInfo& info) {
+using AddressOf = int (*)(int, sockaddr*, socklen_t*);
+
+Napi::Value NameOf(const Napi::CallbackInfo& info, AddressOf addressOf, const char* syscall) {
   Args args(info);
   const int fd = args.Fd(info[0], "fd");
   if (!args.ok()) return info.Env().Undefined();
   sockaddr_vm address{};
   socklen_t length = sizeof address;
-  if (getpeername(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0) {
-    return ThrowErrno(info.Env(), errno, "getpeername");
-  }
-  if (address.svm_family != AF_VSOCK) return ThrowErrno(info.Env(), EAFNOSUPPORT, "getpeername");
+  if (addressOf(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0) return ThrowErrno(info.Env(), errno, syscall);
+  if (address.svm_family != AF_VSOCK) return ThrowErrno(info.Env(), EAFNOSUPPORT, syscall);
   return VsockAddressObject(info.Env(), address);
 }
+
+Napi::Value VsockPeer(const Napi::CallbackInfo& info) { return NameOf(info, getpeername, "getpeername"); }
+
+Napi::Value VsockLocal(const Napi::CallbackInfo& info) { return NameOf(info, getsockname, "getsockname"); }
 
 Napi::Value VsockLocalCid(const Napi::CallbackInfo& info) {
   const UniqueFd device(open("/dev/vsock", O_RDONLY | O_CLOEXEC));
@@ -74,6 +78,7 @@ Napi::Value VsockLocalCid(const Napi::CallbackInfo& info) {
 void ExportVsock(Napi::Env env, Napi::Object exports) {
   ExportVerb<VsockListen>(env, exports, "vsockListen");
   ExportVerb<VsockPeer>(env, exports, "vsockPeer");
+  ExportVerb<VsockLocal>(env, exports, "vsockLocal");
   ExportVerb<VsockLocalCid>(env, exports, "vsockLocalCid");
 }
 

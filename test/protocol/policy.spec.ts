@@ -57,7 +57,7 @@ class PolicyServer implements AsyncDisposable {
     const started = new PolicyServer(await mkdtemp(join(tmpdir(), 'berth-policy-')));
     const file = join(started.#folder, 'policy.toml');
     await writeFile(file, policy);
-    const guard = await openGuard(file, methods, started.#log());
+    const guard = await openGuard(file, async () => [...methods, ...extra], started.#log());
     started.#server = serve(methodTable(recording(methods, started.ran)), {
       log: silentLogger,
       guard,

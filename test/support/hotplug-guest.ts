@@ -44,9 +44,9 @@ export class HotplugGuest implements AsyncDisposable {
     this.#scratch = scratch;
   }
 
-  static async boot(hotplug: HotplugOptions = {}): Promise<HotplugGuest> {
+  static async boot(hotplug: HotplugOptions = {}, cmdline: readonly string[] = []): Promise<HotplugGuest> {
     const scratch = await mkdtemp(join(tmpdir(), 'berth-hotplug-'));
-    const guest = await bootTestGuest({ hotplug, cmdline: [`agent.hotplug_timeout=${HOTPLUG_TIMEOUT_S}`] });
+    const guest = await bootTestGuest({ hotplug, cmdline: [`agent.hotplug_timeout=${HOTPLUG_TIMEOUT_S}`, ...cmdline] });
     return new HotplugGuest(guest, await guest.connect('ttrpc'), await Hotplug.connect(guest.guest), scratch);
   }
 

@@ -96,9 +96,11 @@ describe('diagnostics of a booted guest', function () {
     const shell = await connect(CONSOLE_PORT);
     shell.socket.write('echo $((6 * 7)); tty; stty size; cat /proc/self/cgroup\r');
     await shell.until(/[\r\n]42\r\n\/dev\/pts\/\d+\r\n24 80\r\n0::\/berth-console-\d+\r\n/);
-    shell.socket.write('sleep 1000; echo interrupted $?\r');
-    await sleep(500);
+    shell.socket.write('sleep 1000\r');
+    await sleep(1_000);
     shell.socket.write('\x03');
+    await shell.until(/\^C/);
+    shell.socket.write('echo interrupted $?\r');
     await shell.until(/[\r\n](interrupted 130)\r\n/);
     shell.socket.write('exit\r');
     await once(shell.socket, 'close');
@@ -152,6 +154,7 @@ describe('diagnostics of a booted guest', function () {
           texts.push(text);
         });
         socket.on('data', read).on('error', () => {});
+        socket.resume();
       },
     );
     try {
@@ -186,7 +189,7 @@ describe('diagnostics of a booted guest', function () {
   it("is known as kata-agent to Kata's tools", async () => {
     await using client = await guest.connect('ttrpc');
     const find =
-      'for p in /proc/[0-9]*; do grep -q berth/main.js $p/cmdline 2>/dev/null && cat $p/comm && tr "\\0" "\\n" < $p/cmdline | head -1; done';
+      'for p in /proc/[0-9]*; do grep -q berth/[m]ain.js $p/cmdline 2>/dev/null && cat $p/comm && tr "\\0" "\\n" < $p/cmdline | head -1; done';
     assert.match(await runInGuest(client, ['sh', '-c', find]), /^kata-agent\nkata-agent\n/);
     assert.match(
       await runInGuest(client, ['/usr/bin/kata-agent', '--version']),

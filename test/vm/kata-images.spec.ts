@@ -93,6 +93,8 @@ describe('a guest booted as Kata does', function () {
         .find((line) => line.split(' ')[1] === '/')!
         .split(' ');
       assert.match(`${source} ${type}`, root);
+      const drivers = await runInGuest(client, ['cat', '/proc/modules']);
+      assert.equal(/^nd_pmem /m.test(drivers), source === '/dev/pmem0p1', 'drivers of NVDIMMs are loaded where there is one');
       assert.equal((await runInGuest(client, ['cat', '/proc/cmdline'])).trim(), commandLine);
       const used = await memory(guest);
       available.set(title, used['MemAvailable']!);

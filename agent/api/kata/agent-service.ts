@@ -9,6 +9,7 @@ import { fileMethods } from './files.ts';
 import { guestMethods } from './guest.ts';
 import { metricsMethods } from './metrics.ts';
 import { networkMethods } from './network.ts';
+import type { Passfd } from './passfd.ts';
 import { processMethods } from './processes.ts';
 import { type SandboxMethodOptions, sandboxMethods } from './sandboxes.ts';
 import { stdioMethods } from './stdio.ts';
@@ -19,14 +20,15 @@ export interface AgentServiceOptions extends SandboxMethodOptions {
   network: Network;
   /** Who may send bulk next. */
   turns: Turns;
+  passfd?: Passfd;
 }
 
 export function agentServiceMethods(options: AgentServiceOptions): Method[] {
-  const { sandbox, guest, network, turns } = options;
+  const { sandbox, guest, network, turns, passfd } = options;
   return [
     ...sandboxMethods(options),
-    ...containerMethods(sandbox),
-    ...processMethods(sandbox),
+    ...containerMethods(sandbox, passfd),
+    ...processMethods(sandbox, passfd),
     ...stdioMethods(sandbox, turns),
     ...networkMethods(network),
     ...volumeMethods(guest, sandbox),

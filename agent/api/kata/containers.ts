@@ -6,13 +6,14 @@ import type { Sandbox } from '../../sandbox/sandbox.ts';
 import { toDevices } from './devices.ts';
 import { kataMethod } from './method.ts';
 import { toResources, toRuntimeSpec } from './oci-spec.ts';
+import { type Passfd, withPassed } from './passfd.ts';
 import { toStatsResponse } from './stats.ts';
 import { toCopiedMounts, toStorages } from './storages.ts';
 
 const { Empty } = google.protobuf;
 const asArgument = { unknownContainer: 'invalid_argument' } as const;
 
-export function containerMethods(sandbox: Sandbox): Method[] {
+export function containerMethods(sandbox: Sandbox, passfd?: Passfd): Method[] {
   return [
     kataMethod(
       'CreateContainer',
@@ -20,14 +21,15 @@ export function containerMethods(sandbox: Sandbox): Method[] {
       Empty,
       async (request) => {
         checkPresent(request.OCI);
-        await sandbox.createContainer({
+        const options = {
           id: request.containerId,
           spec: toRuntimeSpec(request.OCI),
           storages: toStorages(request.storages),
           devices: toDevices(request.devices),
           sandboxPidns: request.sandboxPidns,
           copiedMounts: toCopiedMounts(request.sharedMounts),
-        });
+        };
+        await withPassed(passfd, request, (passed) => sandbox.createContainer({ ...options, passed }));
         return {};
       },
       { badContainerId: 'internal' },

@@ -7,15 +7,17 @@ import type { Method } from '../../rpc/service.ts';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
 import { kataMethod } from './method.ts';
 import { toProcessSpec } from './oci-process.ts';
+import { type Passfd, withPassed } from './passfd.ts';
 
 const { Empty } = google.protobuf;
 const asArgument = { unknownContainer: 'invalid_argument' } as const;
 /** man 7 signal */
 const SIGKILL = 9;
 
-export function processMethods(sandbox: Sandbox): Method[] {
+export function processMethods(sandbox: Sandbox, passfd?: Passfd): Method[] {
   return [
-    kataMethod('ExecProcess', grpc.ExecProcessRequest, Empty, async ({ containerId, execId, process }) => {
+    kataMethod('ExecProcess', grpc.ExecProcessRequest, Empty, async (request) => {
+      const { containerId, execId, process } = request;
       if (!process) {
         throw new AgentError('internal', 'Unable to parse process from ExecProcessRequest: process is missing', {
           fields: { field: 'process' },
@@ -23,7 +25,9 @@ export function processMethods(sandbox: Sandbox): Method[] {
       }
       checkExecId(execId);
       const spec = toProcessSpec(process);
-      await sandbox.share(containerId, (container) => container.exec(execId, spec));
+      await withPassed(passfd, request, (passed) =>
+        sandbox.share(containerId, (container) => container.exec(execId, spec, { passed })),
+      );
       return {};
     }),
 
@@ -42,7 +46,7 @@ export function processMethods(sandbox: Sandbox): Method[] {
       grpc.WaitProcessRequest,
       grpc.WaitProcessResponse,
       async ({ containerId, execId }, { signal }) => {
-        const exit = await sandbox.container(containerId).process(execId).wait(signal);
+        const exit = await sandbox.container(containerId).process(execId).waitCopied(signal);
         return { status: exitStatus(exit) };
       },
       asArgument,

@@ -73,10 +73,8 @@ describe("the guest's own hooks", () => {
   });
 
   it('leave out links that lead out of the directory', async () => {
-    await writeFile(join(folder, 'outside'), '');
-    await chmod(join(folder, 'outside'), 0o755);
     await mkdir(join(root, 'poststart'));
-    await symlink('../../outside', join(root, 'poststart/link'));
+    await symlink('/usr/bin/true', join(root, 'poststart/link'));
     await symlink('absent', join(root, 'poststart/dangling'));
     await hook('bin/tool');
     await symlink('../bin/tool', join(root, 'poststart/inside'));

@@ -84,6 +84,7 @@ const verbs: Record<string, [name: string, kind: Kind, right: unknown][]> = {
     ['timeoutMs', 'fd', 1],
   ],
   vsockPeer: [['fd', 'fd', 1]],
+  vsockLocal: [['fd', 'fd', 1]],
   spawn: [['spec', 'object', {}]],
   watchChild: [
     ['pidfd', 'fd', 1],
@@ -196,6 +197,7 @@ const verbs: Record<string, [name: string, kind: Kind, right: unknown][]> = {
     ['from', 'bigint', 0n],
     ['to', 'bigint', 1n],
   ],
+  isReadable: [['fd', 'fd', 0]],
   filePosition: [['fd', 'fd', 0]],
   fileSize: [['fd', 'fd', 0]],
   openTerminalPeer: [['master', 'fd', 0]],

@@ -158,6 +158,18 @@ describe('native logs', () => {
     }
   });
 
+  it('tell an empty source from a full target', () => {
+    const [from, to] = own(door().pipe());
+    assert.equal(door().isReadable(from), false);
+    writeSync(to, 'x');
+    assert.equal(door().isReadable(from), true);
+    readSync(from, Buffer.alloc(1));
+    door().close(to);
+    open = open.filter((fd) => fd !== to);
+    assert.equal(door().isReadable(from), true, 'the end can be read');
+    assert.throws(() => door().isReadable(2 ** 20), { code: 'EBADF' });
+  });
+
   it('wait for room only while asked to', async () => {
     const ends = own(door().pipe());
     let calls = 0;

@@ -150,7 +150,11 @@ describe("QEMU's command line", () => {
     const backends = values(argv, '-object') as { 'mem-path'?: string; size?: number; readonly?: boolean }[];
     const backend = backends.find((object) => object['mem-path'] === root.path);
     assert.deepEqual([backend?.size, backend?.readonly], [4_194_304, true]);
-    assert.ok(values(argv, '-device').includes('virtconsole,chardev=console'));
+    assert.deepEqual(values(argv, '-device').slice(0, 3), [
+      'nvdimm,id=nvdimm0,memdev=pmem0,unarmed=on',
+      { driver: 'virtio-serial-pci' },
+      { driver: 'virtconsole', chardev: 'console' },
+    ]);
     assert.ok(!argv.includes('-serial'));
   });
 

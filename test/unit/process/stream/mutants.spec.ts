@@ -5,7 +5,9 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { type Core, simulateDrain, simulateOutput, simulateStdin } from './simulation.ts';
+import type { Core } from './schedule.ts';
+import { simulateDrain, simulateOutput } from './simulation.ts';
+import { simulateStdin } from './stdin-simulation.ts';
 
 const AGENT = join(import.meta.dirname, '../../../../agent');
 const MAX_SEEDS = 300;

@@ -3,7 +3,9 @@ import { Budget } from '../../../../agent/process/stream/budget.ts';
 import { OutputLog } from '../../../../agent/process/stream/output-log.ts';
 import { PulledOutput } from '../../../../agent/process/stream/pulled-output.ts';
 import { StdinLog } from '../../../../agent/process/stream/stdin-log.ts';
-import { type Core, simulateDrain, simulateOutput, simulateStdin } from './simulation.ts';
+import type { Core } from './schedule.ts';
+import { simulateDrain, simulateOutput } from './simulation.ts';
+import { simulateStdin } from './stdin-simulation.ts';
 
 const core: Core = { Budget, OutputLog, PulledOutput, StdinLog };
 const runs = process.env['BERTH_TEST_LONG'] ? 20_000 : 400;

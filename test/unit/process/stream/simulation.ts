@@ -4,51 +4,12 @@ import assert from 'node:assert/strict';
 import type { LogReader, Piece } from '../../../../agent/process/stream/log-reader.ts';
 import type { OutputLog } from '../../../../agent/process/stream/output-log.ts';
 import type { Pulled } from '../../../../agent/process/stream/pulled-output.ts';
-import { MemoryStdin, MemoryStore, TestClock } from './memory-store.ts';
-
-/** The modules under test: the real ones, or mutants of them. */
-export interface Core {
-  readonly OutputLog: typeof import('../../../../agent/process/stream/output-log.ts').OutputLog;
-  readonly PulledOutput: typeof import('../../../../agent/process/stream/pulled-output.ts').PulledOutput;
-  readonly StdinLog: typeof import('../../../../agent/process/stream/stdin-log.ts').StdinLog;
-  readonly Budget: typeof import('../../../../agent/process/stream/budget.ts').Budget;
-}
+import { MemoryStore, TestClock } from './memory-store.ts';
+import { type Core, pattern, Random } from './schedule.ts';
 
 const DRAIN_MS = 500;
 const MINIMUM_BYTES = 200;
 const KIB = 1024;
-
-/** mulberry32: small, seeded, good enough for schedules. */
-export class Random {
-  #state: number;
-  constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let mixed = this.#state;
-    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  }
-  below(limit: number): number {
-    return Math.floor(this.next() * limit);
-  }
-  chance(probability: number): boolean {
-    return this.next() < probability;
-  }
-  of<T>(items: readonly T[]): T {
-    return items[this.below(items.length)]!;
-  }
-}
-
-const byteAt = (offset: number): number => (offset * 167 + (offset >>> 8) * 31 + 7) & 0xff;
-
-function pattern(from: number, length: number): Buffer {
-  const data = Buffer.alloc(length);
-  for (let at = 0; at < length; at++) data[at] = byteAt(from + at);
-  return data;
-}
 
 /** A reader, and what it may expect. */
 class Follower {
@@ -347,59 +308,6 @@ export function simulateDrain(core: Core, seed: number): void {
     store.poll();
     const late = reader.tryNext(10);
     assert.ok(late?.kind === 'data' && late.offset === before, 'late output is given');
-  } catch (error) {
-    throw new Error(`seed ${seed}: ${(error as Error).message}`, { cause: error });
-  }
-}
-
-/** A writer over replies that get lost, into a process that reads at its own pace and may leave. */
-export async function simulateStdin(core: Core, seed: number): Promise<void> {
-  const random = new Random(seed);
-  const limit = random.of([64, 300]);
-  const store = new MemoryStdin(random.of([16, 100]));
-  const stdin = new core.StdinLog(store, { limitBytes: limit });
-  const all = pattern(0, 2000);
-  const leavesAfter = random.chance(0.3) ? random.below(1500) : undefined;
-  let refused = false;
-  try {
-    for (let sure = 0; sure < all.length && !refused; ) {
-      const from = Math.max(0, sure - random.below(50));
-      const part = all.subarray(from, Math.min(all.length, sure + 1 + random.below(400)));
-      const lost = random.chance(0.3);
-      const controller = new AbortController();
-      let done = false;
-      const write = stdin.write(part, { offset: BigInt(from), signal: controller.signal }).then(
-        (accepted) => {
-          done = true;
-          if (!lost) sure = Math.max(sure, Number(accepted));
-        },
-        (error: { code?: string }) => {
-          done = true;
-          if (error.code === 'failed_precondition') refused = true;
-          else assert.equal(error.code, 'cancelled', `a write of [${from}, ${from + part.length}) failed: ${error.code}`);
-        },
-      );
-      for (let i = 0; i < 400 && !done; i++) {
-        if (leavesAfter !== undefined && store.read.length >= leavesAfter) store.readerGone = true;
-        if (random.chance(0.7)) store.take(random.below(60));
-        store.poll();
-        if (lost && random.chance(0.05)) controller.abort({ code: 'cancelled' });
-        await new Promise<void>((resolve) => setImmediate(resolve));
-        assert.ok(stdin.delivered <= stdin.accepted && stdin.accepted - stdin.delivered <= BigInt(limit), 'stdin is bounded');
-      }
-      assert.ok(done, 'a write is stuck');
-      await write;
-    }
-    assert.equal(refused, leavesAfter !== undefined && store.readerGone, 'only a reader that has gone refuses');
-    if (!refused) {
-      stdin.close();
-      for (let i = 0; i < 400; i++) {
-        store.take(50);
-        store.poll();
-      }
-      assert.ok(store.closed, 'the end of input reaches the process');
-      assert.ok(Buffer.from(store.read).equals(all), 'the process read exactly what was written, once');
-    }
   } catch (error) {
     throw new Error(`seed ${seed}: ${(error as Error).message}`, { cause: error });
   }
