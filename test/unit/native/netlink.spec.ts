@@ -43,7 +43,8 @@ describe('native uevents', function () {
     const script = `
       const { execFileSync } = await import('node:child_process');
       const fd = addon.ueventOpen();
-      execFileSync('sh', ['-c', 'for i in $(seq 150); do ip link add d$i type veth peer name p$i; ip link del d$i; done']);
+const commands = Array.from({ length: 150 }, (_, i) => 'link add d' + i + ' type veth peer name p' + i + '\\nlink del d' + i + '\\n');
+      execFileSync('ip', ['-batch', '-'], { input: commands.join('') });
       let lost = 0, heard = 0;
       for (;;) {
         try {
