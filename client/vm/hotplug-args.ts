@@ -27,9 +27,13 @@ export function memoryRoom({ maxMemory }: HotplugOptions, { memory }: Sizes): st
   return `,slots=${MEMORY_SLOTS},maxmem=${maxMemory ?? memory + 4096}M`;
 }
 
-/** Behind the count in `-smp`. */
+/**
+ * Behind the count in `-smp`. A socket for each CPU, as Kata does it: a kernel that does not know its hypervisor (QEMU's emulation)
+ * takes no CPU into a socket that has one already.
+ */
 export function cpuRoom({ maxCpus }: HotplugOptions, { cpus }: Sizes): string {
-  return `,maxcpus=${maxCpus ?? cpus + 2}`;
+  const most = maxCpus ?? cpus + 2;
+  return `,maxcpus=${most},sockets=${most},cores=1,threads=1`;
 }
 
 /** Controllers, and the socket on which the machine is told what to plug. */

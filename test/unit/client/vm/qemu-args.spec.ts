@@ -161,7 +161,7 @@ describe("QEMU's command line", () => {
   it('has room for what is plugged in, and controllers to plug it into, only when asked', () => {
     const roomy = { ...plan, qmpSocket: '/r/q,mp', options: { ...options, machine: 'q35', hotplug: {} } } as const;
     const argv = qemuArguments(roomy);
-    assert.deepEqual(values(argv, '-smp'), ['2,maxcpus=4']);
+    assert.deepEqual(values(argv, '-smp'), ['2,maxcpus=4,sockets=4,cores=1,threads=1']);
     assert.deepEqual(values(argv, '-m'), ['512M,slots=8,maxmem=4608M']);
     assert.deepEqual(values(argv, '-machine'), ['q35,memory-backend=mem,nvdimm=on']);
     assert.deepEqual(values(argv, '-mon'), ['chardev=qmp,mode=control']);
@@ -177,7 +177,10 @@ describe("QEMU's command line", () => {
       ],
     );
     const bounded = qemuArguments({ ...roomy, options: { ...roomy.options, hotplug: { maxCpus: 9, maxMemory: 700 } } });
-    assert.deepEqual([values(bounded, '-smp'), values(bounded, '-m')], [['2,maxcpus=9'], ['512M,slots=8,maxmem=700M']]);
+    assert.deepEqual(
+      [values(bounded, '-smp'), values(bounded, '-m')],
+      [['2,maxcpus=9,sockets=9,cores=1,threads=1'], ['512M,slots=8,maxmem=700M']],
+    );
     assert.deepEqual(values(qemuArguments(plan), '-mon'), []);
   });
 });
