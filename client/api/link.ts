@@ -1,0 +1,192 @@
+// A connection to one guest's agent that heals: whoever calls through it sees a pause where the connection breaks or the agent is
+// restarted, and an error only when nobody answers for a while. All of a program's calls on the guest share it.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { berth } from '#proto/berth.js';
+import { AgentError, hasCode } from '../../agent/errors.ts';
+import type { CallOptions, RpcChannel } from '../rpc/channel.ts';
+import { connect } from '../rpc/connect.ts';
+import { type MethodTypes, openStream, type TypedStream } from '../rpc/typed.ts';
+import { version } from '../version.ts';
+
+const { HelloRequest, HelloResponse } = berth.v1;
+
+export interface LinkOptions {
+  /** What the agent calls this client in logs, events and ownership. Default `berth-client`. */
+  readonly name?: string;
+  /** How long nobody may answer before calls fail with `unavailable`, ms. Default 30 000. */
+  readonly patienceMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** One method of the API by its name and the classes of its messages. */
+export interface Method<Req, Res> extends MethodTypes<Req, Res> {
+  readonly service: string;
+  readonly name: string;
+}
+
+export interface LinkCallOptions extends CallOptions {
+  /** Asking twice does no harm: the call is made again when the connection broke before its answer. */
+  readonly repeatable?: boolean;
+}
+
+const PATIENCE_MS = 30_000;
+const FIRST_REDIAL_MS = 10;
+const LAST_REDIAL_MS = 500;
+/** One attempt; a guest that is still booting may swallow a connection without a word. */
+const ATTEMPT_MS = 5_000;
+
+export class Link implements AsyncDisposable {
+  readonly address: string;
+  readonly #name: string;
+  readonly #patienceMs: number;
+  readonly #end = new AbortController();
+  #channel: RpcChannel | undefined;
+  #dialling: Promise<RpcChannel> | undefined;
+  #hello: berth.v1.HelloResponse | undefined;
+
+  private constructor(address: string, { name = 'berth-client', patienceMs = PATIENCE_MS }: LinkOptions) {
+    this.address = address;
+    this.#name = name;
+    this.#patienceMs = patienceMs;
+  }
+
+  /** Dials and says hello. @throws AgentError unavailable; invalid_argument for a bad address; unimplemented by an agent without berth.v1 */
+  static async open(address: string, options: LinkOptions = {}): Promise<Link> {
+    const link = new Link(address, options);
+    await link.#connected(options.signal);
+    return link;
+  }
+
+  /** What the agent said of itself when it was last dialled. */
+  get hello(): berth.v1.HelloResponse {
+    if (this.#hello === undefined) throw new AgentError('failed_precondition', 'not connected yet');
+    return this.#hello;
+  }
+
+  /** @throws AgentError unimplemented, before anything is sent, when this agent does not have it */
+  need(feature: string): void {
+    if (this.hello.features.includes(feature)) return;
+    throw new AgentError('unimplemented', `the agent ${this.hello.agentVersion} in this guest has no ${feature}`, {
+      fields: { feature, agent: this.hello.agentVersion },
+    });
+  }
+
+  async call<Req, Res>(method: Method<Req, Res>, request: Req, options: LinkCallOptions = {}): Promise<Res> {
+    const bytes = method.request.encode(request).finish();
+    const { repeatable = false, ...callOptions } = options;
+    for (;;) {
+      const channel = await this.#connected(options.signal);
+      try {
+        return method.response.decode(await channel.unary(method.service, method.name, bytes, callOptions));
+      } catch (error) {
+        if (!repeatable || !(await this.#brokeUnder(channel, error))) throw error;
+      }
+    }
+  }
+
+  /** A call with streams on the connection of now. It does not heal by itself: whoever opens it knows where to go on. */
+  async stream<Req, Res>(method: Method<Req, Res>, options: CallOptions = {}): Promise<TypedStream<Req, Res>> {
+    const channel = await this.#connected(options.signal);
+    return openStream(channel, { service: method.service, method: method.name }, method, options);
+  }
+
+  /** Whether an error of a stream means that it may be opened again. */
+  mayResume(error: unknown): boolean {
+    return !this.#end.signal.aborted && hasCode(error, 'unavailable');
+  }
+
+  /** Ends the connection. What runs in the guest goes on as its lifetime says. Idempotent. */
+  async close(): Promise<void> {
+    this.#end.abort(new AgentError('cancelled', 'the client was closed'));
+    const channel = this.#channel;
+    channel?.close();
+    await channel?.closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #brokeUnder(channel: RpcChannel, error: unknown): Promise<boolean> {
+    if (!this.mayResume(error)) return false;
+    // The calls of a connection hear of its end before its own event comes.
+    await sleep(0);
+    return this.#channel !== channel;
+  }
+
+  async #connected(signal?: AbortSignal): Promise<RpcChannel> {
+    this.#end.signal.throwIfAborted();
+    if (this.#channel !== undefined) return this.#channel;
+    this.#dialling ??= this.#dial().finally(() => {
+      this.#dialling = undefined;
+    });
+    return signal === undefined ? await this.#dialling : await unlessAborted(this.#dialling, signal);
+  }
+
+  async #dial(): Promise<RpcChannel> {
+    const deadline = performance.now() + this.#patienceMs;
+    for (let pauseMs = FIRST_REDIAL_MS; ; pauseMs = Math.min(2 * pauseMs, LAST_REDIAL_MS)) {
+      const left = deadline - performance.now();
+      try {
+        return await this.#attempt(Math.max(1, Math.min(ATTEMPT_MS, left)));
+      } catch (error) {
+        this.#end.signal.throwIfAborted();
+        if (!mayPass(error)) throw error;
+        if (performance.now() + pauseMs >= deadline) {
+          throw new AgentError('unavailable', `no agent answers at ${this.address} within ${this.#patienceMs} ms`, {
+            cause: error,
+            fields: { address: this.address },
+          });
+        }
+        await sleep(pauseMs, undefined, { signal: this.#end.signal });
+      }
+    }
+  }
+
+  async #attempt(timeoutMs: number): Promise<RpcChannel> {
+    const { signal } = this.#end;
+    const channel = await connect(this.address, { protocol: 'grpc', timeoutMs, signal });
+    try {
+      await this.#greet(channel, timeoutMs);
+    } catch (error) {
+      channel.close();
+      throw error;
+    }
+    this.#channel = channel;
+    void channel.closed.then(() => {
+      if (this.#channel === channel) this.#channel = undefined;
+    });
+    return channel;
+  }
+
+  /** The session makes the agent take this connection for the one before; an agent that does not know it any more gives a new one. */
+  async #greet(channel: RpcChannel, timeoutMs: number): Promise<void> {
+    const said = { name: this.#name, version };
+    const hello = async (session: string) => {
+      const request = HelloRequest.encode({ ...said, session }).finish();
+      return HelloResponse.decode(
+        await channel.unary('berth.v1.Agent', 'Hello', request, { timeoutMs, signal: this.#end.signal }),
+      );
+    };
+    try {
+      this.#hello = await hello(this.#hello?.session ?? '');
+    } catch (error) {
+      if (!hasCode(error, 'not_found')) throw error;
+      this.#hello = await hello('');
+    }
+  }
+}
+
+/** What a guest looks like that boots, or whose agent is being restarted. */
+function mayPass(error: unknown): boolean {
+  return hasCode(error, 'unavailable') || hasCode(error, 'deadline_exceeded');
+}
+
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(new AgentError('cancelled', 'cancelled', { cause: signal.reason }));
+    if (signal.aborted) return onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}

@@ -1,0 +1,221 @@
+// One output stream of a process as this program reads it: bytes in order, each once, whatever happens to connections in between.
+// What is not read here stays in the guest, and there it holds the process back or makes room, as its delivery says.
+import { ReadableStream } from 'node:stream/web';
+import { AgentError } from '../../agent/errors.ts';
+
+/** Bytes that may be on their way or wait here for their reader. */
+const WINDOW_BYTES = 1024 * 1024;
+/** Credit and acknowledgement go out when so much has been read since. */
+const REPORT_BYTES = WINDOW_BYTES / 4;
+
+export type OutputPiece =
+  | { readonly kind: 'data'; readonly offset: bigint; readonly data: Buffer }
+  /** Bytes [from, to) can't be had any more. */
+  | { readonly kind: 'gap'; readonly from: bigint; readonly to: bigint }
+  /** `closed`: nothing will follow. Otherwise the drain asked for ran out while `holders` still have it open. */
+  | { readonly kind: 'end'; readonly offset: bigint; readonly closed: boolean; readonly holders: readonly Holder[] };
+
+/** A process in the guest that has the stream open. */
+export interface Holder {
+  readonly pid: number;
+  readonly command: string;
+}
+
+/** What an output needs from the call that feeds it. */
+export interface OutputFeed {
+  /** Somebody wants to read: see that there is a call. */
+  wanted(): void;
+  credit(bytes: number): void;
+  acknowledge(offset: bigint): void;
+  /** Nobody will read it any more. */
+  left(): void;
+}
+
+export class ProcessOutput implements AsyncIterable<Buffer> {
+  readonly #feed: OutputFeed;
+  readonly #pieces: OutputPiece[] = [];
+  #queued = 0;
+  #next: bigint | undefined;
+  #read: bigint | undefined;
+  #unreported = 0;
+  #started = false;
+  #ended: 'no' | 'end' | 'left' | { readonly error: unknown } = 'no';
+  #holders: readonly Holder[] = [];
+  #wake: (() => void) | undefined;
+
+  constructor(feed: OutputFeed) {
+    this.#feed = feed;
+  }
+
+  /** Of the next byte to be read; undefined before anything is known of it. */
+  get offset(): bigint | undefined {
+    return this.#read;
+  }
+
+  /** Who in the guest still has it open after the process has ended, as far as told. */
+  get holders(): readonly Holder[] {
+    return this.#holders;
+  }
+
+  /** The bytes. @throws AgentError out_of_range at a gap: who can do with one reads {@link pieces} */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
+    for await (const piece of this.pieces()) {
+      if (piece.kind === 'data') yield piece.data;
+      if (piece.kind === 'gap') {
+        throw new AgentError('out_of_range', `bytes ${piece.from} to ${piece.to} of the output are not kept any more`, {
+          fields: { from: piece.from, to: piece.to },
+        });
+      }
+    }
+  }
+
+  /** Bytes, gaps and the end. One reader at a time; one that leaves may come back for the rest. */
+  async *pieces(): AsyncGenerator<OutputPiece> {
+    this.#start();
+    for (;;) {
+      const piece = this.#pieces.shift();
+      if (piece === undefined) {
+        if (this.#ended === 'end' || this.#ended === 'left') return;
+        if (typeof this.#ended === 'object') throw this.#ended.error;
+        await this.#arrived();
+        continue;
+      }
+      this.#taken(piece);
+      yield piece;
+    }
+  }
+
+  /** As a Web stream, pulled no faster than its consumer. @throws in the stream, as the iteration does */
+  get web(): ReadableStream<Uint8Array> {
+    const chunks = this[Symbol.asyncIterator]();
+    return new ReadableStream<Uint8Array>(
+      {
+        pull: async (controller) => {
+          const { value, done } = await chunks.next();
+          if (done) controller.close();
+          else controller.enqueue(value);
+        },
+        cancel: () => this.leave(),
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  /** Lines without their ends, decoded as UTF-8; a last one without an end too. */
+  async *lines(): AsyncGenerator<string> {
+    const decoder = new TextDecoder();
+    let rest = '';
+    for await (const chunk of this) {
+      const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) yield line.replace(/\r$/, '');
+    }
+    rest += decoder.decode();
+    if (rest !== '') yield rest;
+  }
+
+  /** All of it. @throws AgentError resource_exhausted beyond `limitBytes` */
+  async bytes(limitBytes = 64 * 1024 * 1024): Promise<Buffer> {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    for await (const chunk of this) {
+      length += chunk.length;
+      if (length > limitBytes) {
+        throw new AgentError('resource_exhausted', `the output is longer than ${limitBytes} bytes`, {
+          fields: { limit: 'output' },
+        });
+      }
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks);
+  }
+
+  async text(limitBytes?: number): Promise<string> {
+    return (await this.bytes(limitBytes)).toString('utf8');
+  }
+
+  /** Nobody reads on: nothing more is sent, and what is not acknowledged stays for the next primary reader. */
+  leave(): void {
+    if (this.#ended !== 'no') return;
+    this.#ended = 'left';
+    this.#pieces.length = 0;
+    this.#feed.left();
+    this.#wake?.();
+  }
+
+  // --- for the call that feeds it
+
+  /** Where it wants to be fed from; undefined before anything has come. */
+  get nextOffset(): bigint | undefined {
+    return this.#next;
+  }
+
+  /** What may be sent on a call that is opened now. */
+  get openCredit(): number {
+    return this.#started ? Math.max(0, WINDOW_BYTES - this.#queued) : 0;
+  }
+
+  get over(): boolean {
+    return this.#ended !== 'no';
+  }
+
+  startAt(offset: bigint): void {
+    this.#next ??= offset;
+    this.#read ??= offset;
+  }
+
+  push(piece: OutputPiece): void {
+    if (this.over) return;
+    if (piece.kind === 'data') {
+      this.#next = piece.offset + BigInt(piece.data.length);
+      this.#queued += piece.data.length;
+    } else if (piece.kind === 'gap') this.#next = piece.to;
+    else {
+      this.#ended = 'end';
+      this.#holders = piece.holders;
+    }
+    this.#pieces.push(piece);
+    this.#wake?.();
+  }
+
+  heldBy(holders: readonly Holder[]): void {
+    this.#holders = holders;
+  }
+
+  fail(error: unknown): void {
+    if (this.over) return;
+    this.#ended = { error };
+    this.#wake?.();
+  }
+
+  #start(): void {
+    if (this.#started) return;
+    this.#started = true;
+    this.#feed.credit(this.openCredit);
+    this.#feed.wanted();
+  }
+
+  #taken(piece: OutputPiece): void {
+    if (piece.kind === 'end') return this.#report();
+    this.#read = piece.kind === 'gap' ? piece.to : piece.offset + BigInt(piece.data.length);
+    if (piece.kind !== 'data') return;
+    this.#queued -= piece.data.length;
+    this.#unreported += piece.data.length;
+    if (this.#unreported >= REPORT_BYTES) this.#report();
+  }
+
+  #report(): void {
+    if (this.#read !== undefined) this.#feed.acknowledge(this.#read);
+    if (this.#unreported > 0) this.#feed.credit(this.#unreported);
+    this.#unreported = 0;
+  }
+
+  #arrived(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = () => {
+        this.#wake = undefined;
+        resolve();
+      };
+    });
+  }
+}
