@@ -97,10 +97,7 @@ export class ProcessInput {
 
   accept(offset: bigint): void {
     let done = Number(offset - this.#accepted);
-    if (this.#waiting.length === 0 || done <= 0) {
-      if (offset > this.#accepted) this.#accepted = offset;
-      return this.#notify();
-    }
+    if (done <= 0) return;
     this.#accepted = offset;
     while (done > 0 && this.#waiting.length > 0) {
       const first = this.#waiting[0]!;

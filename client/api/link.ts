@@ -128,7 +128,7 @@ export class Link implements AsyncDisposable {
     for (let pauseMs = FIRST_REDIAL_MS; ; pauseMs = Math.min(2 * pauseMs, LAST_REDIAL_MS)) {
       const left = deadline - performance.now();
       try {
-        return await this.#attempt(Math.max(1, Math.min(ATTEMPT_MS, left)));
+        return await this.#attempt(Math.max(1, Math.ceil(Math.min(ATTEMPT_MS, left))));
       } catch (error) {
         this.#end.signal.throwIfAborted();
         if (!mayPass(error)) throw error;

@@ -196,7 +196,10 @@ export class ProcessOutput implements AsyncIterable<Buffer> {
   }
 
   #taken(piece: OutputPiece): void {
-    if (piece.kind === 'end') return this.#report();
+    if (piece.kind === 'end') {
+      this.#report();
+      return;
+    }
     this.#read = piece.kind === 'gap' ? piece.to : piece.offset + BigInt(piece.data.length);
     if (piece.kind !== 'data') return;
     this.#queued -= piece.data.length;

@@ -40,13 +40,15 @@ export function grpcStream(stream: http2.ClientHttp2Stream, { method, signal, lo
 
   async function* messages(): AsyncGenerator<Buffer> {
     const reader = new MessageReader();
+    let broke = false;
     try {
       for await (const chunk of stream.iterator({ destroyOnReturn: false })) yield* reader.push(chunk as Buffer);
     } catch (error) {
       if (error instanceof AgentError) throw error;
       // A stream that was reset throws here; why is told below.
+      broke = true;
     } finally {
-      if (!stream.readableEnded) cancel();
+      if (!broke && !stream.readableEnded) cancel();
     }
     // The agent has ended the call; our side may still be open.
     stream.close();

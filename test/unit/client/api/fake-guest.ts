@@ -1,0 +1,227 @@
+// An agent for tests of the healing client: processes that are logs in memory, over the real gRPC server, behind a proxy that breaks connections.
+import { mkdtemp, rm } from 'node:fs/promises';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { berth } from '#proto/berth.js';
+import { AgentError } from '../../../../agent/errors.ts';
+import { silentLogger } from '../../../../agent/log.ts';
+import { type RpcServer, serve } from '../../../../agent/rpc/server.ts';
+import { type DuplexMethod, type Method, methodTable, type UnaryMethod } from '../../../../agent/rpc/service.ts';
+import type { Listener } from '../../../../agent/transport/connection.ts';
+import { listenUnix } from '../../../../agent/transport/unix.ts';
+
+const v1 = berth.v1;
+const { OutputStream } = v1;
+const WINDOW = 64 * 1024;
+const CHUNK = 16 * 1024;
+
+/** One process: its output is all there from the start, from `start` on. */
+export interface FakeProcess {
+  output: Buffer;
+  /** Of the oldest byte that is kept. */
+  start: number;
+  /** Of input, as accepted. */
+  input: Buffer;
+  inputEnded: boolean;
+  /** The highest that was acknowledged. */
+  acknowledged: bigint;
+  exit: Promise<berth.v1.Exit.$Properties>;
+  /** Bytes that were sent, again and again. */
+  sent: number;
+  refuseInput?: boolean;
+}
+
+export class FakeGuest implements AsyncDisposable {
+  readonly processes = new Map<string, FakeProcess>();
+  readonly starts: berth.v1.StartRequest[] = [];
+  readonly signals: berth.v1.SignalRequest[] = [];
+  hellos = 0;
+  readonly path: string;
+  readonly #folder: string;
+  readonly #sockets = new Set<net.Socket>();
+  #server!: RpcServer;
+  #listener!: Listener;
+  #proxy!: net.Server;
+  /** Bytes that a connection may carry to the client before it breaks; undefined for any number. */
+  breakAfter: (() => number) | undefined;
+  breaks = 0;
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+    this.path = join(folder, 'p');
+  }
+
+  static async start(): Promise<FakeGuest> {
+    const guest = new FakeGuest(await mkdtemp(join(tmpdir(), 'berth-fake-')));
+    guest.#server = serve(methodTable(guest.#methods()), { log: silentLogger });
+    guest.#listener = await listenUnix({ kind: 'unix', path: join(guest.#folder, 's') }, guest.#server.accept);
+    guest.#proxy = net.createServer((socket) => guest.#relay(socket));
+    await new Promise<void>((resolve) => guest.#proxy.listen(guest.path, resolve));
+    return guest;
+  }
+
+  /** Breaks every connection there is. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#proxy.close();
+    this.cut();
+    await this.#listener.close();
+    await this.#server.close(0);
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  #relay(socket: net.Socket): void {
+    const upstream = net.connect(join(this.#folder, 's'));
+    let left = this.breakAfter?.() ?? Number.POSITIVE_INFINITY;
+    for (const end of [socket, upstream]) {
+      this.#sockets.add(end);
+      end.on('error', () => {});
+      end.on('close', () => {
+        this.#sockets.delete(end);
+        socket.destroy();
+        upstream.destroy();
+      });
+    }
+    socket.pipe(upstream);
+    upstream.on('data', (chunk: Buffer) => {
+      const passed = chunk.subarray(0, left);
+      left -= passed.length;
+      const more = socket.write(passed);
+      if (left <= 0) {
+        this.breaks++;
+        socket.destroySoon();
+      } else if (!more) {
+        upstream.pause();
+        socket.once('drain', () => upstream.resume());
+      }
+    });
+  }
+
+  #methods(): Method[] {
+    const unary = <Req, Res>(
+      service: string,
+      name: string,
+      request: UnaryMethod<Req, Res>['request'],
+      response: UnaryMethod<Req, Res>['response'],
+      handle: UnaryMethod<Req, Res>['handle'],
+    ): Method => ({ kind: 'unary', service: `berth.v1.${service}`, name, request, response, handle });
+    const attach: DuplexMethod<berth.v1.AttachRequest, berth.v1.AttachResponse.$Properties> = {
+      kind: 'duplex',
+      service: 'berth.v1.Processes',
+      name: 'Attach',
+      request: v1.AttachRequest,
+      response: v1.AttachResponse,
+      handle: ({ requests, send }) => this.#attach(requests, send),
+    };
+    return [
+      unary('Agent', 'Hello', v1.HelloRequest, v1.HelloResponse, ({ session }) => {
+        this.hellos++;
+        return { session: session || 'session', features: ['attach'], agentVersion: '0.1.0' };
+      }),
+      unary('Processes', 'Start', v1.StartRequest, v1.StartResponse, (request) => {
+        this.starts.push(request);
+        if (request.program?.args?.[0] === 'missing') {
+          throw new AgentError('not_found', 'no such program', {
+            fields: { 'berth-start-failure': '{"stage":"STAGE_PROGRAM","errno":"ENOENT"}' },
+          });
+        }
+        return { process: { ref: { containerId: request.containerId, processId: 'p' }, pid: 7 } };
+      }),
+      unary('Processes', 'Wait', v1.WaitRequest, v1.WaitResponse, async ({ ref }) => ({ exit: await this.#get(ref).exit })),
+      unary('Processes', 'Inspect', v1.InspectProcessRequest, v1.Process, ({ ref }) => ({ ref, pid: 7 })),
+      unary('Processes', 'Signal', v1.SignalRequest, v1.SignalResponse, (request) => {
+        this.signals.push(request);
+        return { survivors: [] };
+      }),
+      unary('Processes', 'Forget', v1.ForgetRequest, v1.ForgetResponse, ({ ref }) => {
+        this.processes.delete(ref?.processId ?? '');
+        return {};
+      }),
+      attach,
+    ];
+  }
+
+  #get(ref: berth.v1.ProcessRef.$Properties | null | undefined): FakeProcess {
+    const process = this.processes.get(ref?.processId ?? '');
+    if (process === undefined) throw new AgentError('not_found', 'no such process');
+    return process;
+  }
+
+  async #attach(
+    requests: AsyncIterable<berth.v1.AttachRequest>,
+    send: (message: berth.v1.AttachResponse.$Properties) => Promise<void>,
+  ): Promise<void> {
+    const messages = requests[Symbol.asyncIterator]();
+    const { open } = (await messages.next()).value as berth.v1.AttachRequest;
+    const process = this.#get(open?.ref);
+    const state = { start: BigInt(process.start), end: BigInt(process.output.length), acknowledged: process.acknowledged };
+    const stdin = { accepted: BigInt(process.input.length) };
+    await send({ opened: { process: { ref: open?.ref ?? {}, stdout: state, stdin }, stdinWindow: WINDOW } });
+    let credit = open?.stdout?.credit ?? 0;
+    let wake: (() => void) | undefined;
+    let over = false;
+    const obey = (async () => {
+      for (let next = await messages.next(); !next.done; next = await messages.next()) {
+        const message = next.value;
+        if (message.credit) credit += message.credit.bytes ?? 0;
+        if (message.acknowledge) process.acknowledged = maximum(process.acknowledged, message.acknowledge.offset ?? 0n);
+        if (message.stdin) await this.#input(process, message.stdin, send);
+        if (message.stdinClose) process.inputEnded = true;
+        wake?.();
+      }
+    })()
+      .catch(() => {})
+      .finally(() => {
+        over = true;
+        wake?.();
+      });
+    const exit = process.exit.then((exit) => send({ exit }));
+    if (open?.stdout) {
+      let at = Number(open.stdout.offset ?? BigInt(process.start));
+      if (at < process.start) {
+        await send({ gap: { stream: OutputStream.OUTPUT_STREAM_STDOUT, from: BigInt(at), to: BigInt(process.start) } });
+        at = process.start;
+      }
+      while (!over && at < process.output.length) {
+        if (credit <= 0) {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+          continue;
+        }
+        const data = process.output.subarray(at, at + Math.min(CHUNK, credit));
+        await send({ data: { stream: OutputStream.OUTPUT_STREAM_STDOUT, offset: BigInt(at), data } });
+        at += data.length;
+        credit -= data.length;
+        process.sent += data.length;
+      }
+      await send({ endOfOutput: { stream: OutputStream.OUTPUT_STREAM_STDOUT, offset: BigInt(at), closed: true } });
+    }
+    if (open?.stderr) await send({ endOfOutput: { stream: OutputStream.OUTPUT_STREAM_STDERR, offset: 0n, closed: true } });
+    await Promise.race([exit, obey]);
+  }
+
+  async #input(
+    process: FakeProcess,
+    { offset = 0n, data = new Uint8Array() }: berth.v1.AttachRequest.Stdin.$Properties,
+    send: (message: berth.v1.AttachResponse.$Properties) => Promise<void>,
+  ): Promise<void> {
+    if (process.refuseInput) {
+      const { REASON_READER_GONE: reason } = v1.AttachResponse.StdinFailed.Reason;
+      await send({ stdinFailed: { reason, offset: BigInt(process.input.length), message: 'nobody reads it' } });
+      return;
+    }
+    const skip = process.input.length - Number(offset);
+    if (skip < 0) throw new Error(`a hole before ${offset}`);
+    process.input = Buffer.concat([process.input, (data ?? new Uint8Array()).subarray(skip)]);
+    await send({ stdinAccepted: { offset: BigInt(process.input.length) } });
+  }
+}
+
+function maximum(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
+}
