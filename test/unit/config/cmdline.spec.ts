@@ -4,23 +4,25 @@ import { parseCmdline, splitCmdline } from '../../../agent/config/cmdline.ts';
 import { mergeConfig } from '../../../agent/config/config.ts';
 import { settings } from '../../../agent/config/settings.ts';
 import { isAgentError } from '../../../agent/errors.ts';
-import { cmdlineRows as rows } from './cmdline-rows.ts';
+import { cmdlineRows as rows } from '../../conformance/command-line-rows.ts';
 import { refusal } from './refusal.ts';
 
 describe('the kernel command line', () => {
-  for (const { param, name, fallback, good, guarded = [], bad = [], after = '' } of rows) {
+  for (const { param, name, fallback, good, wide = false, guarded = [], bad = [], after = '' } of rows) {
     describe(param, () => {
-      const read = (text: string) => mergeConfig(parseCmdline(`quiet ${after} ${param}=${text} console=hvc0\n`).values)[name];
+      const setting = (values: unknown) => (values as Record<string, unknown>)[name];
+      const read = (text: string) => setting(mergeConfig(parseCmdline(`quiet ${after} ${param}=${text} console=hvc0\n`).values));
+      const meant = (value: unknown) => (value === null ? undefined : wide ? BigInt(String(value)) : value);
 
-      it(`is ${fallback} by default`, () => assert.equal(mergeConfig(parseCmdline('quiet').values)[name], fallback));
+      it(`is ${fallback} by default`, () => assert.equal(setting(mergeConfig(parseCmdline('quiet').values)), meant(fallback)));
 
-      for (const [text, value] of good) it(`reads "${text}" as ${value}`, () => assert.equal(read(text), value));
+      for (const [text, value] of good) it(`reads "${text}" as ${value}`, () => assert.equal(read(text), meant(value)));
 
       for (const text of guarded) {
         it(`keeps what it was for "${text}", and notes it`, () => {
           const [first] = good[0] ?? [''];
           const parsed = parseCmdline(`${param}=${first} ${param}=${text}`);
-          assert.equal(parsed.values[name], good[0]?.[1]);
+          assert.equal(setting(parsed.values), meant(good[0]?.[1]));
           assert.deepEqual(
             parsed.notes.map(({ key }) => key),
             [param],

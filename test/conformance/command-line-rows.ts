@@ -1,12 +1,16 @@
-// What Kata's agent makes of each parameter: its default, values it takes, values it does not keep, values it refuses.
-import { LONGEST_MS } from '../../../agent/config/kinds.ts';
-import type { ConfigName } from '../../../agent/config/settings.ts';
+// What Kata's agent makes of each parameter of the kernel command line, as data: its default, values it takes, values it does not
+// keep, values it refuses (kata-agent.md §1.4).
+type Value = null | boolean | number | string;
 
 export interface CmdlineRow {
   param: string;
-  name: ConfigName;
-  fallback: unknown;
-  good: ReadonlyArray<readonly [text: string, value: unknown]>;
+  /** What this project's configuration calls it. */
+  name: string;
+  /** The default; null where it is another part's. */
+  fallback: Value;
+  good: ReadonlyArray<readonly [text: string, value: Value]>;
+  /** 64 bits: values are written as decimal text here, since JSON has no such numbers. */
+  wide?: true;
   /** Values that are read but not kept. */
   guarded?: readonly string[];
   bad?: readonly string[];
@@ -27,8 +31,10 @@ const lenient: CmdlineRow['good'] = [
   ['', false],
   ['1=2', false],
 ];
+/** Node's longest timer, ms. */
+const LONGEST_MS = 2_147_483_647;
 const uint8 = { bad: ['', '-1', '256', 'x'], after: 'agent.mem_agent_enable=1' };
-const uint64 = { bad: ['', '-1', '18446744073709551616'], after: 'agent.mem_agent_enable=1' };
+const uint64 = { wide: true as const, bad: ['', '-1', '18446744073709551616'], after: 'agent.mem_agent_enable=1' };
 const strict = { bad: ['1', '0', '', 'True', 'yes'], after: 'agent.mem_agent_enable=true' };
 const onOff: CmdlineRow['good'] = [
   ['true', true],
@@ -135,92 +141,93 @@ export const cmdlineRows: readonly CmdlineRow[] = [
   { param: 'cgroup_no_v1', name: 'cgroupNoV1', fallback: '', good: [['all', 'all']], guarded: ['memory', 'ALL'], bad: [''] },
   { param: 'systemd.unified_cgroup_hierarchy', name: 'unifiedCgroupHierarchy', fallback: false, good: lenient },
   { param: 'agent.mem_agent_enable', name: 'memAgentEnable', fallback: false, good: lenient },
-  { param: 'agent.mem_agent_memcg_disable', name: 'memAgentMemcgDisable', fallback: undefined, good: onOff, ...strict },
-  { param: 'agent.mem_agent_memcg_swap', name: 'memAgentMemcgSwap', fallback: undefined, good: onOff, ...strict },
+  { param: 'agent.mem_agent_memcg_disable', name: 'memAgentMemcgDisable', fallback: null, good: onOff, ...strict },
+  { param: 'agent.mem_agent_memcg_swap', name: 'memAgentMemcgSwap', fallback: null, good: onOff, ...strict },
   {
     param: 'agent.mem_agent_memcg_swappiness_max',
     name: 'memAgentMemcgSwappinessMax',
-    fallback: undefined,
+    fallback: null,
     good: [['200', 200]],
     ...uint8,
   },
   {
     param: 'agent.mem_agent_memcg_period_secs',
     name: 'memAgentMemcgPeriodSecs',
-    fallback: undefined,
+    fallback: null,
     good: [
-      ['18446744073709551615', 18446744073709551615n],
-      ['300', 300n],
+      ['18446744073709551615', '18446744073709551615'],
+      ['300', '300'],
     ],
     ...uint64,
   },
   {
     param: 'agent.mem_agent_memcg_period_psi_percent_limit',
     name: 'memAgentMemcgPeriodPsiPercentLimit',
-    fallback: undefined,
+    fallback: null,
     good: [['50', 50]],
     ...uint8,
   },
   {
     param: 'agent.mem_agent_memcg_eviction_psi_percent_limit',
     name: 'memAgentMemcgEvictionPsiPercentLimit',
-    fallback: undefined,
+    fallback: null,
     good: [['0', 0]],
     ...uint8,
   },
   {
     param: 'agent.mem_agent_memcg_eviction_run_aging_count_min',
     name: 'memAgentMemcgEvictionRunAgingCountMin',
-    fallback: undefined,
-    good: [['3', 3n]],
+    fallback: null,
+    good: [['3', '3']],
     ...uint64,
   },
-  { param: 'agent.mem_agent_compact_disable', name: 'memAgentCompactDisable', fallback: undefined, good: onOff, ...strict },
+  { param: 'agent.mem_agent_compact_disable', name: 'memAgentCompactDisable', fallback: null, good: onOff, ...strict },
   {
     param: 'agent.mem_agent_compact_period_secs',
     name: 'memAgentCompactPeriodSecs',
-    fallback: undefined,
-    good: [['600', 600n]],
+    fallback: null,
+    good: [['600', '600']],
     ...uint64,
   },
   {
     param: 'agent.mem_agent_compact_period_psi_percent_limit',
     name: 'memAgentCompactPeriodPsiPercentLimit',
-    fallback: undefined,
+    fallback: null,
     good: [['255', 255]],
     ...uint8,
   },
   {
     param: 'agent.mem_agent_compact_psi_percent_limit',
     name: 'memAgentCompactPsiPercentLimit',
-    fallback: undefined,
+    fallback: null,
     good: [['1', 1]],
     ...uint8,
   },
   {
     param: 'agent.mem_agent_compact_sec_max',
     name: 'memAgentCompactSecMax',
-    fallback: undefined,
+    fallback: null,
     good: [
-      ['-9223372036854775808', -9223372036854775808n],
-      ['9223372036854775807', 9223372036854775807n],
+      ['-9223372036854775808', '-9223372036854775808'],
+      ['9223372036854775807', '9223372036854775807'],
     ],
+    wide: true,
     bad: ['', '9223372036854775808'],
     after: 'agent.mem_agent_enable=1',
   },
-  { param: 'agent.mem_agent_compact_order', name: 'memAgentCompactOrder', fallback: undefined, good: [['9', 9]], ...uint8 },
+  { param: 'agent.mem_agent_compact_order', name: 'memAgentCompactOrder', fallback: null, good: [['9', 9]], ...uint8 },
   {
     param: 'agent.mem_agent_compact_threshold',
     name: 'memAgentCompactThreshold',
-    fallback: undefined,
-    good: [['1024', 1024n]],
+    fallback: null,
+    good: [['1024', '1024']],
     ...uint64,
   },
   {
     param: 'agent.mem_agent_compact_force_times',
     name: 'memAgentCompactForceTimes',
-    fallback: undefined,
-    good: [['18446744073709551615', 18446744073709551615n]],
+    fallback: null,
+    good: [['18446744073709551615', '18446744073709551615']],
     ...uint64,
   },
   {

@@ -1,0 +1,77 @@
+// What is there in the guest: mounts, cgroups, processes, files, open fds of the agent, zombies. Two looks, and what came and went
+// between them.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { GuestShell } from './guest-shell.ts';
+
+/** Things by their line, with how many there are. */
+export type Trace = ReadonlyMap<string, number>;
+
+/**
+ * By what the shell can do itself, since a program that has to be started costs a slow guest far more. Agents keep files of their own
+ * elsewhere below /run, as they like; fds and mounts tell of those. What is mounted in a bundle is not looked into.
+ */
+const LOOK = `
+while read -r id parent device root at rest; do echo "mount $at"; done < /proc/1/mountinfo
+walk() {
+  for entry in "$2"/*; do
+    [ -e "$entry" ] || [ -L "$entry" ] || continue
+    if [ "$1" = file ] || [ -d "$entry" ]; then echo "$1 \${entry#$3}"; fi
+    [ -d "$entry" ] && [ ! -L "$entry" ] && case "$entry" in */rootfs | */lower) ;; *) walk "$1" "$entry" "$3" ;; esac
+  done
+}
+walk cgroup /sys/fs/cgroup /sys/fs/cgroup
+walk file $G/run/kata-containers $G
+walk file $G/run/sandbox-ns $G
+for p in /proc/[0-9]*; do
+  read -r comm < $p/comm || continue
+  echo "process $comm"
+  [ "$comm" = kata-agent ] && for fd in $p/fd/*; do echo fd; done
+done 2>/dev/null
+true
+`;
+
+/** crun may be just ending; the rest are the kernel's own, which come and go as it likes. */
+const PASSING = /^process (crun|(kworker|loop|jbd2|ext4|erofs|psimon|irq|mld|dio|kdmflush|zswap|swap).*)$/;
+/** How long what is ending may take: a drain of output, a removed cgroup, a connection the agent has not yet seen close. */
+const SETTLE_MS = 3_000;
+const AGAIN_MS = 50;
+
+export async function look(shell: GuestShell): Promise<Trace> {
+  const { text } = await shell.run(LOOK);
+  const counts = new Map<string, number>();
+  for (const line of text.split('\n')) {
+    if (line !== '' && !PASSING.test(line)) counts.set(line, (counts.get(line) ?? 0) + 1);
+  }
+  return counts;
+}
+
+export interface Change {
+  readonly came: readonly string[];
+  readonly went: readonly string[];
+}
+
+export function change(before: Trace, after: Trace): Change {
+  const came: string[] = [];
+  const went: string[] = [];
+  for (const line of new Set([...before.keys(), ...after.keys()])) {
+    const more = (after.get(line) ?? 0) - (before.get(line) ?? 0);
+    if (more > 0) came.push(more > 1 ? `${line} (${more} times)` : line);
+    if (more < 0) went.push(line);
+  }
+  return { came, went };
+}
+
+/** Looks until nothing differs from `before`, or for as long as what is ending may take. */
+export async function settled(shell: GuestShell, before: Trace): Promise<{ trace: Trace; left: Change }> {
+  const deadline = performance.now() + SETTLE_MS;
+  for (;;) {
+    const trace = await look(shell);
+    const left = change(before, trace);
+    if ((left.came.length === 0 && left.went.length === 0) || performance.now() > deadline) return { trace, left };
+    await sleep(AGAIN_MS);
+  }
+}
+
+export function describeChange({ came, went }: Change): string {
+  return [...came.map((line) => `+ ${line}`), ...went.map((line) => `- ${line}`)].join('; ');
+}
