@@ -13,6 +13,7 @@ import { packetFilter } from './cases/packet-filter.ts';
 import { processes } from './cases/processes.ts';
 import { resources } from './cases/resources.ts';
 import { sandbox } from './cases/sandbox.ts';
+import { sharedStorages } from './cases/shared-storages.ts';
 import { stdio } from './cases/stdio.ts';
 import { storages } from './cases/storages.ts';
 import { volumes } from './cases/volumes.ts';
@@ -23,6 +24,7 @@ export const CASES: readonly ConformanceCase[] = [
   ...containers,
   ...containerSpec,
   ...storages,
+  ...sharedStorages,
   ...devices,
   ...exec,
   ...processes,
