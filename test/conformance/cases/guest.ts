@@ -3,7 +3,7 @@ import type { ConformanceCase, Step } from '../case.ts';
 import { malformed, UNKNOWN_FIELD_PAYLOAD } from './malformed.ts';
 
 const ALL_CPUS: readonly Step[] = [{ guest: 'for c in /sys/devices/system/cpu/cpu*/online; do echo 1 > $c; done' }];
-const NOW: readonly Step[] = [{ guest: 'date -s @%{then} >/dev/null' }];
+const NOW: readonly Step[] = [{ call: 'SetGuestDateTime', request: { Sec: '%{then}' } }];
 const SWAP_FILE: Step = {
   guest: 'modprobe loop; truncate -s 16M $G/run/swap-%{id}; losetup /dev/loop7 $G/run/swap-%{id}; mkswap /dev/loop7 >/dev/null',
 };

@@ -89,13 +89,13 @@ export const network: readonly ConformanceCase[] = [
     id: 'update-interface/a-name-that-another-link-has-is-swapped',
     rpc: 'UpdateInterface',
     kind: 'edge',
-    given: [LINK, { guest: 'ip link add k%{n} type dummy' }],
+    given: [LINK, { guest: 'ip link add k%{n} address 02:00:00:00:cc:%{nn} type veth peer name q%{n}' }],
     steps: [
       { call: 'UpdateInterface', request: { interface: INTERFACE } },
       { guest: 'cat /sys/class/net/k%{n}/address', prints: MAC },
-      { guest: 'ip -o link show type dummy | wc -l', prints: '1' },
+      { guest: 'grep -l 02:00:00:00:cc:%{nn} /sys/class/net/*/address | wc -l', prints: '1' },
     ],
-    finally: [{ guest: 'for l in $(ip -o link show type dummy | cut -d: -f2); do ip link del $l; done; ip link del k%{n}' }],
+    finally: [{ guest: 'ip link del q%{n}; ip link del p%{n}' }],
   },
   {
     id: 'update-interface/nothing',

@@ -2,7 +2,7 @@
 // (kata-agent.md §5.5, §3.3).
 import type { ConformanceCase, Data, Refusal, Step } from '../case.ts';
 
-const AT = '/run/kata-containers/sandbox/s-%{id}';
+const AT = '/run/kata-containers/storage-%{id}';
 const SHARE = '/run/kata-containers/shared/containers';
 const NO_SHARE: Step = {
   guest: `rm -rf $G${SHARE}/src-%{id}; rmdir $G${SHARE} $G/run/kata-containers/shared 2>/dev/null || true`,
@@ -88,18 +88,26 @@ export const sharedStorages: readonly ConformanceCase[] = [
     steps: [
       create(
         { driver: 'ephemeral', source: 'tmpfs', fstype: 'tmpfs', mount_point: AT },
-        { OCI: { Mounts: [{ destination: '/dev/shm', source: AT, type: 'bind', options: ['rbind'] }] } },
+        {
+          OCI: {
+            Mounts: [
+              { destination: '/proc', source: 'proc', type: 'proc' },
+              { destination: '/dev', source: 'tmpfs', type: 'tmpfs', options: ['nosuid', 'mode=755'] },
+              { destination: '/dev/shm', source: AT, type: 'bind', options: ['rbind'] },
+            ],
+          },
+        },
       ),
       { call: 'StartContainer', request: { container_id: '%{id}' } },
       { use: 'inside', with: { script: 'echo shared > /dev/shm/x' } },
       {
         call: 'CreateContainer',
         request: second({
-          shared_mounts: [{ name: 'shm', src_ctr: '%{id}', src_path: '/dev/shm', dst_ctr: '%{id}b', dst_path: '/mnt' }],
+          shared_mounts: [{ name: 'shm', src_ctr: '%{id}', src_path: '/dev/shm', dst_ctr: '%{id}b', dst_path: '/dev/shm' }],
         }),
       },
       { call: 'StartContainer', request: { container_id: '%{id}b' } },
-      { use: 'inside', with: { id: '%{id}b', script: 'cat /mnt/x', prints: 'shared\n' } },
+      { use: 'inside', with: { id: '%{id}b', script: 'cat /dev/shm/x', prints: 'shared\n' } },
     ],
   },
   refused(

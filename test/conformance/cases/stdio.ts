@@ -204,9 +204,9 @@ export const stdio: readonly ConformanceCase[] = [
     given: [{ use: 'running' }],
     steps: [
       { use: 'exec', with: { args: ['sh', '-c', 'stty -echo; read go; stty size'], tty: true } },
-      { call: 'TtyWinResize', request: { container_id: '%{id}', exec_id: 'e1', row: 65_535, column: 1 } },
+      { call: 'TtyWinResize', request: { container_id: '%{id}', exec_id: 'e1', row: 200, column: 300 } },
       { call: 'WriteStdin', request: { container_id: '%{id}', exec_id: 'e1', data: '\n' } },
-      { collect: 'stdout', container: '%{id}', exec: 'e1', text: { $match: '65535 1\r\n$' } },
+      { collect: 'stdout', container: '%{id}', exec: 'e1', text: { $match: '200 300\r\n$' } },
     ],
   },
   {

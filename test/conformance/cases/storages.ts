@@ -2,7 +2,7 @@
 import type { ConformanceCase, Data, Refusal, Step } from '../case.ts';
 import { malformed } from './malformed.ts';
 
-const AT = '/run/kata-containers/sandbox/s-%{id}';
+const AT = '/run/kata-containers/storage-%{id}';
 const REMAINS: readonly Step[] = [{ guest: `umount $G${AT} 2>/dev/null; rm -rf $G${AT}` }];
 
 const withStorage = (storage: Data, change: Data = {}): Step => ({

@@ -2,7 +2,7 @@
 import type { ConformanceCase, Data, Step } from '../case.ts';
 import { malformed } from './malformed.ts';
 
-const VOLUME = '/run/kata-containers/sandbox/volume-%{id}';
+const VOLUME = '/run/kata-containers/volume-%{id}';
 const WORDS = '/run/kata-containers/shared/containers/words-%{id}';
 const MIB = 1_048_576;
 

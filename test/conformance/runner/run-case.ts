@@ -2,7 +2,7 @@
 import type { ConformanceCase, Step } from '../case.ts';
 import { CaseRun } from './case-run.ts';
 import type { Session } from './session.ts';
-import { change, describeChange, look, settled } from './trace.ts';
+import { besidesFds, change, describeChange, look, settled } from './trace.ts';
 
 /** What a case that failed says: one line a fault. */
 export class CaseFailure extends Error {
@@ -27,7 +27,7 @@ export async function runCase(session: Session, each: ConformanceCase): Promise<
   if (each.alone || each.ends) {
     const done = await attempt('', () => steps(run, [...(each.given ?? []), ...each.steps]));
     if (each.ends && done) await session.abandon();
-    else await cleanUp(run, each, attempt);
+    else await cleanUp(session, run, each, attempt);
   } else {
     await observed(session, run, each, attempt);
   }
@@ -46,7 +46,7 @@ async function observed(session: Session, run: CaseRun, each: ConformanceCase, a
     const before = each.given && (refused || each.leaves) ? await look(shell) : start;
     await steps(run, each.steps);
     if (refused) {
-      const { left } = await settled(shell, before);
+      const { left } = await settled(shell, before, besidesFds);
       if (left.came.length + left.went.length > 0) throw new Error(`a refused call changed the guest: ${describeChange(left)}`);
     }
     if (each.leaves === undefined) return;
@@ -57,7 +57,7 @@ async function observed(session: Session, run: CaseRun, each: ConformanceCase, a
         throw new Error(`${wanted} is not left; came: ${came.join('; ') || 'nothing'}`);
     }
   });
-  await cleanUp(run, each, attempt);
+  await cleanUp(session, run, each, attempt);
   const { trace, left } = await settled(shell, start);
   session.keep(trace);
   await attempt('', async () => {
@@ -65,8 +65,10 @@ async function observed(session: Session, run: CaseRun, each: ConformanceCase, a
   });
 }
 
-async function cleanUp(run: CaseRun, each: ConformanceCase, attempt: Attempt): Promise<void> {
+async function cleanUp(session: Session, run: CaseRun, each: ConformanceCase, attempt: Attempt): Promise<void> {
   await attempt('clean up: ', () => run.removeContainers());
+  // A look at the guest in between has brought the shell back.
+  if (each.alone) await attempt('clean up: ', () => session.withdraw());
   await attempt('clean up: ', () => steps(run, each.finally ?? []));
   await attempt('clean up: ', () => run.hangUp());
 }

@@ -28,6 +28,7 @@ export class Session implements AsyncDisposable {
   #control: Target | undefined;
   #shell: GuestShell | undefined;
   #shared = false;
+  #warm = false;
   #cases = 0;
   #trace: Trace | undefined;
 
@@ -74,8 +75,23 @@ export class Session implements AsyncDisposable {
   }
 
   async trace(): Promise<Trace> {
+    if (this.#trace === undefined) await this.#warmUp();
     this.#trace ??= await look(await this.shell());
     return this.#trace;
+  }
+
+  /** What an agent loads and opens at its first container, exec and end of one is not a case's to answer for. */
+  async #warmUp(): Promise<void> {
+    if (this.#warm) return;
+    await this.shell();
+    const address = { container_id: `warm-${this.#tag}`, exec_id: 'e1' };
+    const names = new Map([...this.values, ['id', address.container_id] as const]);
+    await this.#succeed('CreateContainer', expand({ $like: 'sleeper' }, names, TEMPLATES));
+    await this.#succeed('StartContainer', { container_id: address.container_id });
+    await this.#succeed('ExecProcess', { ...address, process: { User: {}, Args: ['true'], Env: ['PATH=/bin'], Cwd: '/' } });
+    await this.#succeed('WaitProcess', address);
+    await this.#succeed('RemoveContainer', { container_id: address.container_id });
+    this.#warm = true;
   }
 
   keep(trace: Trace | undefined): void {

@@ -25,7 +25,12 @@ walk file $G/run/sandbox-ns $G
 for p in /proc/[0-9]*; do
   read -r comm < $p/comm || continue
   echo "process $comm"
-  [ "$comm" = kata-agent ] && for fd in $p/fd/*; do echo fd; done
+  [ "$comm" = kata-agent ] && for fd in $p/fd/*; do
+    kind=other
+    [ -p "$fd" ] && kind=pipe || { [ -S "$fd" ] && kind=socket; } || { [ -c "$fd" ] && kind=device; } || { [ -f "$fd" ] && kind=file; } ||
+      { [ -d "$fd" ] && kind=directory; }
+    echo "fd $kind"
+  done
 done 2>/dev/null
 true
 `;
@@ -62,14 +67,24 @@ export function change(before: Trace, after: Trace): Change {
 }
 
 /** Looks until nothing differs from `before`, or for as long as what is ending may take. */
-export async function settled(shell: GuestShell, before: Trace): Promise<{ trace: Trace; left: Change }> {
+export async function settled(
+  shell: GuestShell,
+  before: Trace,
+  of: (all: Change) => Change = (all) => all,
+): Promise<{ trace: Trace; left: Change }> {
   const deadline = performance.now() + SETTLE_MS;
   for (;;) {
     const trace = await look(shell);
-    const left = change(before, trace);
+    const left = of(change(before, trace));
     if ((left.came.length === 0 && left.went.length === 0) || performance.now() > deadline) return { trace, left };
     await sleep(AGAIN_MS);
   }
+}
+
+/** Without what the connection of the case itself holds in the agent. */
+export function besidesFds({ came, went }: Change): Change {
+  const isOther = (line: string) => !line.startsWith('fd ');
+  return { came: came.filter(isOther), went: went.filter(isOther) };
 }
 
 export function describeChange({ came, went }: Change): string {
