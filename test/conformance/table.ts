@@ -8,10 +8,11 @@ import { exec } from './cases/exec.ts';
 import { files } from './cases/files.ts';
 import { guest } from './cases/guest.ts';
 import { health } from './cases/health.ts';
-import { network } from './cases/network.ts';
+import { interfaces } from './cases/interfaces.ts';
 import { packetFilter } from './cases/packet-filter.ts';
 import { processes } from './cases/processes.ts';
 import { resources } from './cases/resources.ts';
+import { routes } from './cases/routes.ts';
 import { sandbox } from './cases/sandbox.ts';
 import { sharedStorages } from './cases/shared-storages.ts';
 import { stdio } from './cases/stdio.ts';
@@ -30,7 +31,8 @@ export const CASES: readonly ConformanceCase[] = [
   ...processes,
   ...stdio,
   ...resources,
-  ...network,
+  ...interfaces,
+  ...routes,
   ...packetFilter,
   ...guest,
   ...files,
