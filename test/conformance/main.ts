@@ -51,6 +51,7 @@ for (const ending of [false, true]) {
       });
       process.stdout.write(text === undefined ? '.' : 'F');
     }
+    if (!ended) console.log(`\nfds more than before over ${protocol}: ${await session.fdGrowth()}`);
     await (ended ? session.abandon() : session[Symbol.asyncDispose]());
   }
 }

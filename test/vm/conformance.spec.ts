@@ -1,5 +1,6 @@
 // The conformance table on booted guests, over both protocols (test/conformance). A case that ends its agent has the guest to itself
 // from then on; the next one boots another.
+import assert from 'node:assert/strict';
 import type { ConformanceCase } from '../conformance/case.ts';
 import { type Result, reportOf } from '../conformance/runner/report.ts';
 import { runCase } from '../conformance/runner/run-case.ts';
@@ -8,6 +9,8 @@ import { CASES } from '../conformance/table.ts';
 import { BOOT_TIMEOUT_MS, bootTestGuest, type TestGuest } from '../support/guest.ts';
 
 const CASE_LIMIT_MS = 60_000;
+/** Of hundreds of containers; what is opened once for good is less. */
+const MORE_FDS = 8;
 
 describe('the conformance table', function () {
   this.timeout(BOOT_TIMEOUT_MS + CASE_LIMIT_MS);
@@ -32,7 +35,14 @@ describe('the conformance table', function () {
   for (const protocol of ['ttrpc', 'grpc'] as const) {
     const mine = CASES.filter(({ protocols }) => protocols?.includes(protocol) ?? true);
 
-    for (const each of [...mine.filter(({ ends }) => !ends), ...mine.filter(({ ends }) => ends)]) {
+    for (const [at, each] of [...mine.filter(({ ends }) => !ends), ...mine.filter(({ ends }) => ends)].entries()) {
+      if (at === mine.length - mine.filter(({ ends }) => ends).length) {
+        it(`leaves the agent with no more fds over ${protocol}, all cases together`, async () => {
+          const growth = await (await sessionOver(protocol)).fdGrowth();
+          assert.ok(growth <= MORE_FDS, `${growth} more`);
+        });
+      }
+
       it(`holds over ${protocol} in ${each.id}`, async () => {
         const { id, rpc, kind } = each satisfies ConformanceCase;
         const note = (outcome: Result['outcome']) => void results.push({ id, rpc, kind, protocol, outcome });

@@ -2,7 +2,7 @@
 import type { ConformanceCase, Step } from '../case.ts';
 import { CaseRun } from './case-run.ts';
 import type { Session } from './session.ts';
-import { besidesFds, change, describeChange, look, settled } from './trace.ts';
+import { change, describeChange, look, settled } from './trace.ts';
 
 /** What a case that failed says: one line a fault. */
 export class CaseFailure extends Error {
@@ -46,7 +46,7 @@ async function observed(session: Session, run: CaseRun, each: ConformanceCase, a
     const before = each.given && (refused || each.leaves) ? await look(shell) : start;
     await steps(run, each.steps);
     if (refused) {
-      const { left } = await settled(shell, before, besidesFds);
+      const { left } = await settled(shell, before, { fds: false });
       if (left.came.length + left.went.length > 0) throw new Error(`a refused call changed the guest: ${describeChange(left)}`);
     }
     if (each.leaves === undefined) return;
@@ -58,7 +58,7 @@ async function observed(session: Session, run: CaseRun, each: ConformanceCase, a
     }
   });
   await cleanUp(session, run, each, attempt);
-  const { trace, left } = await settled(shell, start);
+  const { trace, left } = await settled(shell, start, { fds: true });
   session.keep(trace);
   await attempt('', async () => {
     if (left.came.length + left.went.length > 0) throw new Error(`left behind: ${describeChange(left)}`);

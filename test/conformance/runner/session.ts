@@ -5,7 +5,7 @@ import { TEMPLATES } from '../templates.ts';
 import { expand, type Plain } from './expand.ts';
 import { GuestShell } from './guest-shell.ts';
 import { Target } from './target.ts';
-import { look, type Trace } from './trace.ts';
+import { fdsOf, look, type Trace } from './trace.ts';
 
 export interface SessionOptions {
   readonly address: string;
@@ -28,7 +28,7 @@ export class Session implements AsyncDisposable {
   #control: Target | undefined;
   #shell: GuestShell | undefined;
   #shared = false;
-  #warm = false;
+  #fdsAtFirst: number | undefined;
   #cases = 0;
   #trace: Trace | undefined;
 
@@ -65,6 +65,7 @@ export class Session implements AsyncDisposable {
   /** Makes the container that cases name `%{shared}`: busybox that sleeps. */
   async share(): Promise<void> {
     if (this.#shared) return;
+    await this.#warmUp();
     const shell = await this.shell();
     const request: Data = { $like: 'sleeper', container_id: '%{id}' };
     const names = new Map([...this.values, ['id', this.sharedId] as const]);
@@ -82,7 +83,7 @@ export class Session implements AsyncDisposable {
 
   /** What an agent loads and opens at its first container, exec and end of one is not a case's to answer for. */
   async #warmUp(): Promise<void> {
-    if (this.#warm) return;
+    if (this.#fdsAtFirst !== undefined) return;
     await this.shell();
     const address = { container_id: `warm-${this.#tag}`, exec_id: 'e1' };
     const names = new Map([...this.values, ['id', address.container_id] as const]);
@@ -91,7 +92,7 @@ export class Session implements AsyncDisposable {
     await this.#succeed('ExecProcess', { ...address, process: { User: {}, Args: ['true'], Env: ['PATH=/bin'], Cwd: '/' } });
     await this.#succeed('WaitProcess', address);
     await this.#succeed('RemoveContainer', { container_id: address.container_id });
-    this.#warm = true;
+    this.#fdsAtFirst = fdsOf(await look(await this.shell()));
   }
 
   keep(trace: Trace | undefined): void {
@@ -105,6 +106,13 @@ export class Session implements AsyncDisposable {
     await this.#shell?.remove();
     this.#shell = undefined;
     this.#trace = undefined;
+  }
+
+  /** How many more fds the agent has open than before the first case: what each leaves for a while must not add up. */
+  async fdGrowth(): Promise<number> {
+    if (this.#fdsAtFirst === undefined) return 0;
+    await this.withdraw();
+    return fdsOf(await look(await this.shell())) - this.#fdsAtFirst;
   }
 
   /** Forgets the guest without a word: it is gone. */

@@ -66,25 +66,42 @@ export function change(before: Trace, after: Trace): Change {
   return { came, went };
 }
 
-/** Looks until nothing differs from `before`, or for as long as what is ending may take. */
+/**
+ * Looks until nothing differs from `before`, or for as long as what is ending may take.
+ * @param fds whether the agent's open fds count: not while a case still holds its connection
+ */
 export async function settled(
   shell: GuestShell,
   before: Trace,
-  of: (all: Change) => Change = (all) => all,
+  { fds }: { fds: boolean },
 ): Promise<{ trace: Trace; left: Change }> {
   const deadline = performance.now() + SETTLE_MS;
   for (;;) {
     const trace = await look(shell);
-    const left = of(change(before, trace));
+    const all = change(before, trace);
+    const left = fds && fdGrowth(before, trace) !== 0 ? all : besidesFds(all);
     if ((left.came.length === 0 && left.went.length === 0) || performance.now() > deadline) return { trace, left };
     await sleep(AGAIN_MS);
   }
 }
 
-/** Without what the connection of the case itself holds in the agent. */
-export function besidesFds({ came, went }: Change): Change {
+/** Open fds of the agent are counted by {@link fdsOf}: what else is there has to be the same, line by line. */
+function besidesFds({ came, went }: Change): Change {
   const isOther = (line: string) => !line.startsWith('fd ');
   return { came: came.filter(isOther), went: went.filter(isOther) };
+}
+
+/** An agent may hold one or two more for a while: a connection that is ending, a namespace that it keeps for the next container. */
+const FEW_FDS = 2;
+
+function fdGrowth(before: Trace, after: Trace): number {
+  const growth = fdsOf(after) - fdsOf(before);
+  return Math.abs(growth) <= FEW_FDS ? 0 : growth;
+}
+
+/** Open fds of the agent, of every kind. */
+export function fdsOf(trace: Trace): number {
+  return [...trace].reduce((sum, [line, count]) => (line.startsWith('fd ') ? sum + count : sum), 0);
 }
 
 export function describeChange({ came, went }: Change): string {
