@@ -1,6 +1,6 @@
 // One output stream as one attached client reads it: a cursor, credit, and turns.
 import { readStatuses } from '../container/process-status.ts';
-import type { LogReader, Piece, ReaderOptions } from '../process/stream/log-reader.ts';
+import type { LogReader, ReaderOptions } from '../process/stream/log-reader.ts';
 import type { OutputLog } from '../process/stream/output-log.ts';
 import type { AttachHost, StreamName } from './attach-event.ts';
 
@@ -10,6 +10,8 @@ const CHUNK_BYTES = 64 * 1024;
 const MAX_CREDIT = 64 * 1024 * 1024;
 /** Whoever has the output open once the process is gone may be on its way out as well. */
 const HELD_AFTER_MS = 20;
+/** For a primary reader to acknowledge what it has been given, once it has been given all. */
+const LAST_ACK_MS = 10_000;
 
 export interface OutputWanted {
   readonly from: NonNullable<ReaderOptions['from']>;
@@ -27,6 +29,7 @@ export class AttachedOutput {
   /** Since when the end may be told though somebody holds the stream. */
   #drained = false;
   #over = false;
+  #finished = false;
   /** Something has happened since the loop last looked. */
   #changed = false;
   #wake: (() => void) | undefined;
@@ -50,7 +53,15 @@ export class AttachedOutput {
 
   /** A follower's acknowledgement counts for nothing, and is no mistake: it may have been the primary until a moment ago. */
   acknowledge(offset: bigint): void {
-    if (!this.#over) this.#reader.ack(offset);
+    if (this.#over) return;
+    this.#reader.ack(offset);
+    this.#notify();
+  }
+
+  /** Nothing more will come from the client: no acknowledgement is waited for. */
+  finish(): void {
+    this.#finished = true;
+    this.#notify();
   }
 
   /** The process is gone: the drain limit counts from now on, and who still holds the stream is told. */
@@ -88,45 +99,47 @@ export class AttachedOutput {
     }
   }
 
-  /** Sends what can be sent now. Marks cost no credit: a client without any still learns of a gap and the end. */
+  /** Sends what can be sent now. The end costs no credit. */
   async #next(): Promise<'wait' | 'sent' | { offset: bigint; closed: boolean }> {
     const { view } = this.#log;
     const { offset } = this.#reader;
-    if (offset < view.end && offset >= view.start) return this.#credit > 0 ? await this.#sendData() : 'wait';
-    if (offset >= view.end) {
-      if (view.ending === 'closed' || this.#log.gone) return { offset, closed: true };
-      // A limit that others have set for themselves is not this client's.
-      return this.#drained ? { offset, closed: false } : 'wait';
-    }
-    this.#send(this.#reader.tryNext(1));
-    return 'sent';
+    // A gap costs none either, but a reader that has stopped would be told of one after the other.
+    if (offset < view.end) return this.#credit > 0 ? await this.#sendPiece() : 'wait';
+    if (view.ending === 'closed' || this.#log.gone) return { offset, closed: true };
+    // A limit that others have set for themselves is not this client's.
+    return this.#drained ? { offset, closed: false } : 'wait';
   }
 
-  async #sendData(): Promise<'sent'> {
+  async #sendPiece(): Promise<'sent'> {
     const { turns, clientId, signal } = this.#host;
     const turn = await turns.turn(clientId, this, Math.min(this.#credit, CHUNK_BYTES), signal);
     const piece = this.#over ? undefined : this.#reader.tryNext(Math.min(turn.bytes, this.#credit));
-    if (piece?.kind !== 'data') {
+    if (piece?.kind === 'data') {
+      const { offset, data } = piece;
+      this.#credit -= data.length;
+      turn.take(data.length);
+      this.#host.send({ kind: 'data', stream: this.#stream, offset, data }).then(turn.done, turn.done);
+    } else {
       turn.take(0);
-      this.#send(piece);
-      return 'sent';
+      if (piece?.kind === 'gap') this.#host.send({ ...piece, stream: this.#stream }).catch(() => {});
     }
-    this.#credit -= piece.data.length;
-    turn.take(piece.data.length);
-    this.#host.send({ kind: 'data', stream: this.#stream, offset: piece.offset, data: piece.data }).then(turn.done, turn.done);
     return 'sent';
-  }
-
-  #send(piece: Piece | undefined): void {
-    if (piece?.kind !== 'gap') return;
-    const { from, to } = piece;
-    this.#host.send({ kind: 'gap', stream: this.#stream, from, to }).catch(() => {});
   }
 
   async #tellEnd({ offset, closed }: { offset: bigint; closed: boolean }): Promise<void> {
     const holders = closed ? [] : await readStatuses(await this.#log.heldBy());
     await this.#host.send({ kind: 'end', stream: this.#stream, offset, closed, holders });
+    if (this.#reader.primary) await this.#acknowledged(offset);
     this.leave();
+  }
+
+  /** The last acknowledgement is on its way, and counts: for what is forgotten when it has been taken, and for who reads next. */
+  async #acknowledged(offset: bigint): Promise<void> {
+    this.#after(LAST_ACK_MS, () => this.leave());
+    while (!this.#over && !this.#finished && this.#log.acknowledged < offset) {
+      this.#changed = false;
+      await this.#notified();
+    }
   }
 
   async #tellHolders(): Promise<void> {

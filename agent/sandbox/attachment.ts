@@ -86,6 +86,11 @@ export class Attachment {
     this.#entry.resize(rows, columns);
   }
 
+  /** The client will send nothing more; it is still told everything. */
+  finish(): void {
+    for (const output of this.#outputs.values()) output.finish();
+  }
+
   /** Leaves; the process goes on. Idempotent. */
   close(): void {
     this.#over.abort(new AgentError('cancelled', 'detached'));

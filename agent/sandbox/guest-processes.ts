@@ -1,5 +1,5 @@
 // Starts processes of the guest itself, outside of every container: in the agent's own namespaces, each in a cgroup of its own.
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Native, native } from '../../native/index.ts';
 import { Cgroup } from '../container/cgroup.ts';
@@ -97,6 +97,10 @@ export class GuestProcesses {
     if (root === undefined) throw new AgentError('failed_precondition', 'cgroup2 is not mounted');
     const directory = join(root, PARENT);
     await mkdir(directory, { recursive: true, mode: 0o755 });
+    for (const name of await readdir(directory)) {
+      // Files of the kernel's are no directories, and what is alive stays.
+      if (/^\d+$/.test(name)) await new Cgroup(`${PARENT}/${name}`, { root }).removeIfEmpty();
+    }
     this.#made = Math.max(this.#made, Number(ticksSinceBoot()));
     // Without the controller there are no figures of it.
     await writeCgroupFile(join(directory, 'cgroup.subtree_control'), '+memory').catch((error: unknown) => {

@@ -67,6 +67,7 @@ async function obey(messages: AsyncIterator<berth.v1.AttachRequest>, attachment:
       attachment.resize(rows, columns);
     } else throw new AgentError('invalid_argument', 'a message of Attach after the first is empty or `open` again');
   }
+  attachment.finish();
 }
 
 function toStream(stream: berth.v1.OutputStream | null | undefined): StreamName {
