@@ -175,7 +175,7 @@ const SETTINGS: Setting[] = [
   {
     title: 'an environment, byte for byte',
     process: { Env: ['A=x y', 'B==', 'PATH=/bin', 'C=grüße\n2'] },
-    script: "tr '\\0' '|' < /proc/1/environ",
+    script: "cat /proc/1/environ | tr '\\0' '|'",
     prints: /^A=x y\|B==\|PATH=\/bin\|C=grüße\n2\|(HOME=\/root\|)?$/,
   },
   {
