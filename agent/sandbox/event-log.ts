@@ -64,7 +64,7 @@ export class EventLog {
    * @throws out_of_range for a cursor that no event has had yet; resource_exhausted; the signal's reason
    */
   async *read({ from, filter = {}, replayOnly = false, signal }: ReadEventsOptions): AsyncGenerator<GuestEvent> {
-    let cursor = this.#cursor(from);
+    let cursor = this.position(from);
     if (this.#readers >= MAX_READERS) {
       throw new AgentError('resource_exhausted', `${MAX_READERS} readers follow the events already`, {
         fields: { limit: 'event-readers' },
@@ -94,7 +94,8 @@ export class EventLog {
     }
   }
 
-  #cursor(from: bigint | 'start' | 'end'): bigint {
+  /** The number of the first event that a reader from there would get. @throws out_of_range for one that no event has had yet */
+  position(from: bigint | 'start' | 'end'): bigint {
     if (from === 'end') return this.#next;
     if (from === 'start') return this.#events[0]?.sequence ?? this.#next;
     if (from >= 1n && from <= this.#next) return from;

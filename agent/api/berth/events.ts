@@ -16,7 +16,8 @@ export function eventMethods(log: EventLog, clients: Clients, bootId: () => Prom
       const { kinds, containerIds, replayOnly } = request;
       // A cursor of another boot names nothing here: its reader sees a first number that does not follow its last.
       const otherBoot = request.bootId !== '' && request.bootId !== boot;
-      const from = otherBoot ? 'start' : cursorOf(request);
+      const from = log.position(otherBoot ? 'start' : cursorOf(request));
+      yield eventMessage({ kind: 'events.watching', sequence: from - 1n, at: Date.now() }, boot);
       for await (const event of log.read({ from, filter: { kinds, containerIds }, replayOnly, signal }))
         yield eventMessage(event, boot);
     }),

@@ -1,0 +1,21 @@
+// What a program that imports Berth gets: guests to connect to, VMs to boot, and the types of both.
+export { AgentError, type Code, hasCode } from '../agent/errors.ts';
+export type { AttachOptions } from './api/attachment.ts';
+export { Container, type ContainerState, type CreateOptions, type Limits } from './api/container.ts';
+export { type Ending, exitStatus } from './api/ending.ts';
+export type { EventsOptions, GuestEvent } from './api/events.ts';
+export { connect, Guest } from './api/guest.ts';
+export type { InputRefusal, ProcessInput } from './api/input.ts';
+export type { LinkOptions } from './api/link.ts';
+export type { Holder, OutputPiece, ProcessOutput } from './api/output.ts';
+export { type KillOptions, Process, type ProcessRef } from './api/process.ts';
+export {
+  type Lifetime,
+  type OutputOptions,
+  type ProgramOptions,
+  StartError,
+  type StartOptions,
+  type StartStage,
+} from './api/start.ts';
+export type { Rootfs } from './rootfs.ts';
+export { bootGuest } from './vm/boot.ts';
