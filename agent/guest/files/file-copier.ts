@@ -95,7 +95,8 @@ export class FileCopier {
     }
     entry.idle = setTimeout(() => {
       entry.pending++;
-      entry.turn = this.#giveUp(entry)
+      entry.turn = this.#lane
+        .run(() => this.#giveUp(entry))
         .catch(() => {})
         .then(() => {
           entry.pending--;

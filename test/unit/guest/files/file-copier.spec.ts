@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCode } from '../../../../agent/errors.ts';
+import type { ConfinedDoor } from '../../../../agent/guest/files/confined-directory.ts';
+import { native } from '../../../../native/index.ts';
 import { type CopyFixture, copyFixture, DIRECTORY, FILE, LINK, tree } from './copy-fixture.ts';
 
 const mayChown = process.getuid?.() === 0;
@@ -165,6 +167,25 @@ describe('copying files into the guest', () => {
     const before = await openFds();
     for (let at = 0; at < 5; at++) await round();
     assert.equal(await openFds(), before);
+  });
+
+  it('holds three threads at most when the share hangs, and goes on when it is back', async () => {
+    await fixture.remove();
+    const door = native();
+    const { promise: back, resolve: comeBack } = Promise.withResolvers<void>();
+    let hanging = 0;
+    const openBeneath: ConfinedDoor['openBeneath'] = async (...args) => {
+      hanging++;
+      await back;
+      return await door.openBeneath(...args);
+    };
+    fixture = await copyFixture({ openBeneath, close: (fd) => door.close(fd) });
+    const copies = Array.from({ length: 20 }, (_, at) => fixture.copy(`file${at}`, 'x'));
+    await new Promise((next) => setTimeout(next, 50));
+    assert.equal(hanging, 3);
+    comeBack();
+    await Promise.all(copies);
+    assert.equal((await readdir(fixture.share)).length, 20);
   });
 
   it('copies so many files at a time and no more', async () => {
