@@ -23,6 +23,9 @@ describe('berth.v1 on a booted guest', () => {
     guest = await sharedGuest();
     client = await guest.connect('ttrpc');
     channel = await connect(guest.guest.address, { protocol: 'grpc' });
+    // The first container of a sandbox leaves its pid namespace to the others.
+    await create();
+    await client.kata.removeContainer({ containerId: ID });
   });
   after(async () => {
     channel?.close();
