@@ -7,8 +7,11 @@ import { runChild } from '../process/child.ts';
 /** The first one that exists is used (kata-agent.md §1.6). */
 const SHELLS = ['/run/kata-extensions/devkit/bin/devkit-sh', '/bin/bash', '/bin/sh'];
 const ENVIRONMENT = ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root', 'TERM=xterm'];
-/** Moves itself ("0", Linux, cgroup-v2.rst) before it becomes the shell, in a session whose terminal is its stdin (man 1 setsid). */
-const ENTER = 'echo 0 > "$1/cgroup.procs" && shift && exec setsid -c "$@"';
+/**
+ * Moves itself ("0", Linux, cgroup-v2.rst) before it becomes the shell, in a session whose terminal is its stdin (man 1 setsid). PID 1
+ * has turned the signals of the console's keys off; in a session of its own they reach nobody else.
+ */
+const ENTER = `echo 0 > "$1/cgroup.procs" && shift && exec setsid -c sh -c 'stty isig; exec "$@"' sh "$@"`;
 
 export interface Shell {
   /** Resolves when the shell has ended; what it started may live on. */

@@ -107,13 +107,16 @@ describe('diagnostics of a booted guest', function () {
   });
 
   it('leaves nothing of a session whose host has gone, daemons included', async () => {
+    await using client = await guest.connect('ttrpc');
+    const first = await connect(CONSOLE_PORT);
+    first.socket.write('exit\r');
+    await once(first.socket, 'close');
     const before = await guestResources(guest);
     const shell = await connect(CONSOLE_PORT);
     shell.socket.write(
       'setsid sh -c "trap : TERM HUP; sleep 4321; sleep 4322" > /dev/null 2>&1 & sleep 4323 & echo ready $((1 + 1))\r',
     );
     await shell.until(/[\r\n]ready 2\r\n/);
-    await using client = await guest.connect('ttrpc');
     const count = ['sh', '-c', 'grep -l "432[123]" /proc/[0-9]*/cmdline 2>/dev/null | grep -v "/$$/" | wc -l; ls /sys/fs/cgroup'];
     const during = await runInGuest(client, count);
     assert.ok(Number(during.split('\n')[0]) >= 3, during);
@@ -124,8 +127,10 @@ describe('diagnostics of a booted guest', function () {
       later = await runInGuest(client, count);
     } while (/berth-console/.test(later) && performance.now() < end);
     assert.doesNotMatch(later, /berth-console/);
-    assert.equal(Number(later.split('\n')[0]) <= 1, true, later);
-    const after = await guestResources(guest);
+    assert.equal(later.split('\n')[0], '0');
+    // The exporter of traces dials now and then, which is one descriptor for a moment.
+    let after = await guestResources(guest);
+    while (after.agentFds !== before.agentFds && performance.now() < end) after = await guestResources(guest);
     assert.deepEqual(after, before);
   });
 
@@ -189,7 +194,7 @@ describe('diagnostics of a booted guest', function () {
   it("is known as kata-agent to Kata's tools", async () => {
     await using client = await guest.connect('ttrpc');
     const find =
-      'for p in /proc/[0-9]*; do grep -q berth/[m]ain.js $p/cmdline 2>/dev/null && cat $p/comm && tr "\\0" "\\n" < $p/cmdline | head -1; done';
+      'for p in /proc/[0-9]*; do grep -q berth/[m]ain.js $p/cmdline 2>/dev/null && cat $p/comm && tr "\\0" "\\n" < $p/cmdline | head -1; done; true';
     assert.match(await runInGuest(client, ['sh', '-c', find]), /^kata-agent\nkata-agent\n/);
     assert.match(
       await runInGuest(client, ['/usr/bin/kata-agent', '--version']),
