@@ -4,26 +4,25 @@ import type { grpc } from '#proto/kata.js';
 import { hasCode } from '../../agent/errors.ts';
 import type { AgentClient } from '../../client/agent-client.ts';
 import { createContainer } from '../../client/container.ts';
-import { defaultSpec } from '../../client/default-spec.ts';
 import { BOOT_TIMEOUT_MS, bootTestGuest, type TestGuest } from '../support/guest.ts';
 import { guestResources, runInGuest } from '../support/guest-resources.ts';
 
 const HOOKS = '/run/test-hooks';
 const RAN = '/run/test-hooks-ran';
-/** Each hook notes its kind and the container's state; one fails when it is told to. */
+/** Each hook notes its kind and the container's state on one line; one fails when it is told to. */
 const MAKE = `
 set -e
 umask 022
 mkdir -p ${HOOKS}/prestart ${HOOKS}/poststart ${HOOKS}/poststop
 for kind in prestart poststart poststop; do
-  printf '#!/bin/sh\\necho "$1 $(cat)" >> ${RAN}\\n' > ${HOOKS}/$kind/10-note
+  printf '#!/bin/sh\\necho "$1 $(tr -d "\\\\n")" >> ${RAN}\\n' > ${HOOKS}/$kind/10-note
   chmod 755 ${HOOKS}/$kind/10-note
 done
 printf '#!/bin/sh\\ntest ! -e /run/test-hooks-fail\\n' > ${HOOKS}/prestart/20-fail
 chmod 755 ${HOOKS}/prestart/20-fail
 printf '#!/bin/sh\\necho unsafe >> ${RAN}\\n' > ${HOOKS}/prestart/30-unsafe
 chmod 777 ${HOOKS}/prestart/30-unsafe
-printf '#!/bin/sh\\necho "spec $(cat)" >> ${RAN}\\n' > /run/test-spec-hook
+printf '#!/bin/sh\\necho "spec $(tr -d "\\\\n")" >> ${RAN}\\n' > /run/test-spec-hook
 chmod 755 /run/test-spec-hook
 `;
 
@@ -38,6 +37,11 @@ describe("the guest's own hooks", function () {
     client = await guest.connect('ttrpc');
     await runInGuest(client, ['sh', '-c', MAKE]);
     await client.kata.createSandbox({ sandboxId: 'hooks', hostname: guest.hostname, guestHookPath: HOOKS });
+  });
+
+  const made: string[] = [];
+  afterEach(async () => {
+    for (const containerId of made.splice(0)) await client.kata.removeContainer({ containerId }).catch(() => {});
   });
 
   after(async () => {
@@ -55,6 +59,7 @@ describe("the guest's own hooks", function () {
   };
 
   it('run before the start, after the start and after the end of a container, each told its state', async () => {
+    made.push('hooked');
     const container = await createContainer(client.kata, { id: 'hooked', args: ['sleep', 'inf'], rootfs: guest.busybox });
     assert.deepEqual(await ranFor('hooked'), ['prestart']);
     await container.start();
@@ -88,7 +93,9 @@ describe("the guest's own hooks", function () {
   it('come after those of a spec, where the guest allows these', async () => {
     const containerId = 'spec-hooked';
     const spec: grpc.ISpec = {
-      ...defaultSpec({ args: ['true'], rootPath: '/' }),
+      Root: { Path: '/' },
+      Process: { Args: ['true'], Cwd: '/', User: {}, Capabilities: {} },
+      Linux: { Namespaces: [{ Type: 'mount' }] },
       Hooks: { Prestart: [{ Path: '/run/test-spec-hook', Args: ['hook'] }] },
     };
     await client.kata.createContainer({ containerId, OCI: spec });
