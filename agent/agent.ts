@@ -75,7 +75,7 @@ export async function startAgent({ config, lifecycle, log, onCall }: AgentParts)
     waitForLink: async (pciPath) => (await import('./guest/devices/net-device.ts')).waitForNetDevice(pciPath, devices),
   });
   const turns = new Scheduler();
-  const passfd = await startPassfd(config, lifecycle);
+  const passfd = await startPassfd(config, lifecycle, log);
   const clients = new Clients(sandbox.events);
   const runtimeVersion = async () => (await readCrunVersion(config.crunPath)).split('\n', 1)[0] ?? '';
   const berth = once(async () => {
@@ -141,13 +141,13 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
   };
 }
 
-async function startPassfd(config: Config, lifecycle: Lifecycle) {
+async function startPassfd(config: Config, lifecycle: Lifecycle, log: Logger) {
   const port = config.passfdListenerPort;
   if (port === 0) return undefined;
   const { listenPassfd } = await import('./transport/passfd.ts');
   return lifecycle.start(
     'passfd listener',
-    () => listenPassfd(port, config.allowCid),
+    () => listenPassfd(port, config.allowCid, log.child({ subsystem: 'passfd' })),
     (listener) => listener.close(),
   );
 }

@@ -125,6 +125,10 @@ export interface Native {
   // --- logs of streams: bytes move within the kernel, and a file's own position says exactly how far they have come
   /** An anonymous file in memory (man 2 memfd_create). */
   memfdCreate(name: string): number;
+  /** The same file opened once more, for reading and writing, with a position of its own at 0. */
+  reopen(fd: number): number;
+  /** Sets the file's position to 0. */
+  rewind(fd: number): void;
   /**
    * Moves up to `maxBytes` (at most 1 MiB), one of the two being a pipe; a file is read or written at its own position, which moves on by as
    * much. Returns 0 at the end of `from`, -1 when it would block: an empty source, and a full pipe or terminal that is non-blocking.

@@ -101,7 +101,7 @@ function pipeStdio(options: StdioOptions, fds: { stdin: number; stdout: number; 
   const budget = options.budget.child(PROCESS_LIMIT_BYTES);
   const log = (fd: number, retention: Partial<Retention> | undefined) =>
     new OutputLog({
-      store: new KernelLog(fd),
+      store: new KernelLog(fd, { limit: retention?.limit }),
       budget,
       ...(retention && { retention }),
       drainMs: drainOf(options),
@@ -145,7 +145,11 @@ export function terminalStdio(options: Pick<StdioOptions, 'budget' | 'output'>, 
   const stdin = new StdinLog(new KernelStdin(masterFd, { terminal: true }));
   const output = new OutputLog({
     // Both directions have one fd.
-    store: new KernelLog(masterFd, { terminal: true, onSourceClosed: () => stdin.destroy() }),
+    store: new KernelLog(masterFd, {
+      terminal: true,
+      limit: options.output?.stdout?.limit,
+      onSourceClosed: () => stdin.destroy(),
+    }),
     budget: options.budget.child(PROCESS_LIMIT_BYTES),
     ...(options.output?.stdout && { retention: options.output.stdout }),
     drainMs: drainOf(options),

@@ -2,6 +2,7 @@
 // until a request names that port. Only the host is let in: a process of the guest must not put its own in the place of a client's.
 import { native } from '../../native/index.ts';
 import { AgentError, fromErrno } from '../errors.ts';
+import type { Logger } from '../log.ts';
 
 /** A container has three at most, and is asked for right after they are open. The oldest goes. */
 const MAX_WAITING = 256;
@@ -102,7 +103,7 @@ export interface PassfdListener {
 }
 
 /** @throws {AgentError} by errno */
-export function listenPassfd(port: number, allowedCid: number | 'any'): PassfdListener {
+export function listenPassfd(port: number, allowedCid: number | 'any', log: Logger): PassfdListener {
   const door = native();
   const connections = new WaitingConnections();
   let listenFd: number;
@@ -111,9 +112,11 @@ export function listenPassfd(port: number, allowedCid: number | 'any'): PassfdLi
   } catch (error) {
     throw fromErrno(error, `listen on vsock port ${port}`, { port });
   }
-  const watch = door.vsockAccept(listenFd, allowedCid === 'any' ? undefined : allowedCid, (fd, peer) =>
-    connections.add(fd, peer.port),
-  );
+  const watch = door.vsockAccept(listenFd, allowedCid === 'any' ? undefined : allowedCid, (fd, peer) => {
+    // A host whose VMM makes the connection does not always learn the port from it.
+    log.debug('connection for a stream waits', { port: peer.port });
+    connections.add(fd, peer.port);
+  });
   return {
     take: (peerPort) => connections.take(peerPort),
     close: () => {

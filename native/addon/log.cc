@@ -43,6 +43,24 @@ Napi::Value MemfdCreate(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), fd);
 }
 
+Napi::Value Reopen(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const int fd = args.Fd(info[0], "fd");
+  if (!args.ok()) return info.Env().Undefined();
+  const std::string path = "/proc/self/fd/" + std::to_string(fd);
+  const int again = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (again < 0) return ThrowErrno(info.Env(), errno, "open", path);
+  return Napi::Number::New(info.Env(), again);
+}
+
+Napi::Value Rewind(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const int fd = args.Fd(info[0], "fd");
+  if (!args.ok()) return info.Env().Undefined();
+  if (lseek(fd, 0, SEEK_SET) < 0) return ThrowErrno(info.Env(), errno, "lseek");
+  return info.Env().Undefined();
+}
+
 Napi::Value Splice(const Napi::CallbackInfo& info) {
   Args args(info);
   const int from = args.Fd(info[0], "from");
@@ -154,6 +172,8 @@ Napi::Value OpenTerminalPeer(const Napi::CallbackInfo& info) {
 
 void ExportLog(Napi::Env env, Napi::Object exports) {
   ExportVerb<MemfdCreate>(env, exports, "memfdCreate");
+  ExportVerb<Reopen>(env, exports, "reopen");
+  ExportVerb<Rewind>(env, exports, "rewind");
   ExportVerb<Splice>(env, exports, "splice");
   ExportVerb<SendFile>(env, exports, "sendFile");
   ExportVerb<ReadAt>(env, exports, "readAt");

@@ -30,7 +30,7 @@ describe('streams passed to connections of the client', function () {
     await guest?.[Symbol.asyncDispose]();
   });
 
-  const open = () => openPassed(guest.guest.portAddress(PORT));
+  const open = () => openPassed(guest.guest, PORT);
 
   async function exec(args: string[], terminal = false) {
     const [stdin, stdout, stderr] = [await open(), await open(), await open()];

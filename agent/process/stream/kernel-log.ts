@@ -1,46 +1,49 @@
-// The log of a pipe or terminal as a file in the kernel. Bytes are spliced at the file's own position, so that at every instruction each of
-// them is either still with the source or in the log, and the position is the log's end: what an agent that comes after a crash needs.
+// The log of a pipe or terminal in the kernel. Bytes are spliced into a ring at a position that the kernel itself keeps, so that at every
+// instruction each of them is either still with the source or in the log, and what an agent that comes after a crash needs is there.
 import { native, type Watch } from '../../../native/index.ts';
 import { isErrno } from '../../errors.ts';
+import { STREAM_LIMIT_BYTES } from './budget.ts';
 import type { LogStore } from './log-store.ts';
-import { MemoryFile } from './memory-file.ts';
+import { MemoryRing } from './memory-ring.ts';
+
+export interface KernelLogOptions {
+  readonly terminal?: boolean;
+  /** Bytes that may be held, as the log's retention says. */
+  readonly limit?: number | undefined;
+  /** Called just before the source is closed. */
+  readonly onSourceClosed?: () => void;
+}
 
 export class KernelLog implements LogStore {
   readonly #source: number;
   readonly #onSourceClosed: () => void;
-  readonly #file = new MemoryFile();
+  readonly #ring: MemoryRing;
   /** splice(2) wants a pipe at one side; a terminal is none. */
   readonly #relay: readonly [number, number] | undefined;
   #relayed = 0;
-  #appended = false;
   #sourceOpen = true;
 
-  /** Owns `source`, the reading end of a pipe or a terminal's master; `onSourceClosed` is called just before it is closed. */
-  constructor(source: number, { terminal = false, onSourceClosed = () => {} } = {}) {
+  /** Owns `source`, the reading end of a pipe or a terminal's master. */
+  constructor(
+    source: number,
+    { terminal = false, limit = STREAM_LIMIT_BYTES, onSourceClosed = () => {} }: KernelLogOptions = {},
+  ) {
     this.#source = source;
     this.#onSourceClosed = onSourceClosed;
+    this.#ring = new MemoryRing(limit);
     this.#relay = terminal ? native().pipe() : undefined;
   }
 
   append(maxBytes: number): number | 'empty' | 'end' {
-    const moved = this.#relay === undefined ? this.#move(this.#source, maxBytes) : this.#moveTerminal(this.#relay, maxBytes);
-    if (typeof moved === 'number') this.#appended = true;
-    else if (!this.#appended) this.#file.handBack();
-    return moved;
+    return this.#relay === undefined ? this.#move(this.#source, maxBytes) : this.#moveTerminal(this.#relay, maxBytes);
   }
 
   readAt(offset: bigint, buffer: Buffer): void {
-    const door = native();
-    for (let done = 0; done < buffer.length; ) {
-      const part = done === 0 ? buffer : buffer.subarray(done);
-      const got = door.readAt(this.#file.fd, part, offset + BigInt(done));
-      if (got === 0) throw new RangeError(`the log ends before ${offset + BigInt(buffer.length)}`);
-      done += got;
-    }
+    this.#ring.readAt(offset, buffer);
   }
 
   forgetBelow(offset: bigint): void {
-    this.#file.forgetBelow(offset);
+    this.#ring.forgetBelow(offset);
   }
 
   watch(onReadable: () => void): Watch {
@@ -56,11 +59,11 @@ export class KernelLog implements LogStore {
 
   close(): void {
     this.closeSource();
-    this.#file.close();
+    this.#ring.close();
   }
 
   #move(from: number, maxBytes: number): number | 'empty' | 'end' {
-    const moved = native().splice(from, this.#file.fd, maxBytes);
+    const moved = this.#ring.append(from, maxBytes);
     if (moved < 0) return 'empty';
     return moved === 0 ? 'end' : moved;
   }

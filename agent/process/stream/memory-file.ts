@@ -1,12 +1,9 @@
-// Files in memory for logs: made when first needed, their memory given back piece by piece.
+// A file in memory for a process's input: made when first needed, its memory given back piece by piece.
 import { native } from '../../../native/index.ts';
 
 /** Memory is given back in steps of this; man 2 fallocate works on whole pages, and each call costs. */
 const FORGET_STEP_BYTES = 128n * 1024n;
 const PAGE_MASK = ~4095n;
-
-/** One that was made for a stream which turned out to have nothing in it. */
-let spare: number | undefined;
 
 /** A sparse file that only grows: an offset in it is an offset of its stream. */
 export class MemoryFile {
@@ -15,16 +12,8 @@ export class MemoryFile {
 
   /** Made at the first asking. */
   get fd(): number {
-    this.#fd ??= spare ?? native().memfdCreate('stream');
-    if (this.#fd === spare) spare = undefined;
+    this.#fd ??= native().memfdCreate('stdin');
     return this.#fd;
-  }
-
-  /** Nothing has been put in it: it may serve another. */
-  handBack(): void {
-    if (spare !== undefined || this.#fd === undefined) return;
-    spare = this.#fd;
-    this.#fd = undefined;
   }
 
   /** Bytes below `offset` are not read again. */

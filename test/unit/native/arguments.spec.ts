@@ -172,6 +172,8 @@ const verbs: Record<string, [name: string, kind: Kind, right: unknown][]> = {
   ],
   addEntropy: [['data', 'data', Buffer.from('x')]],
   memfdCreate: [['name', 'text', 'x']],
+  reopen: [['fd', 'fd', 0]],
+  rewind: [['fd', 'fd', 0]],
   splice: [
     ['from', 'fd', 0],
     ['to', 'fd', 0],

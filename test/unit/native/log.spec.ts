@@ -158,6 +158,22 @@ describe('native logs', () => {
     }
   });
 
+  it('open a file once more with a position of its own', () => {
+    const file = own(door().memfdCreate('log'));
+    const again = own(door().reopen(file));
+    const [from, to] = own(door().pipe());
+    writeSync(to, 'abcdef');
+    door().splice(from, file, 4);
+    door().splice(from, again, 2);
+    assert.deepEqual([door().filePosition(file), door().filePosition(again)], [4n, 2n]);
+    const buffer = Buffer.alloc(4);
+    door().readAt(file, buffer, 0n);
+    assert.equal(buffer.toString(), 'efcd');
+    door().rewind(file);
+    assert.equal(door().filePosition(file), 0n);
+    assert.throws(() => door().reopen(2 ** 20), { code: 'ENOENT' });
+  });
+
   it('tell an empty source from a full target', () => {
     const [from, to] = own(door().pipe());
     assert.equal(door().isReadable(from), false);
