@@ -4,10 +4,15 @@
 import type { Turn, Turns } from './turns.ts';
 
 const KIB = 1024;
-/** A share of one round, and the most that leaves in one piece. */
+/** A share of one round. */
 export const QUANTUM_BYTES = 64 * KIB;
+/** The most that leaves in one piece; what is more than a share is owed to later rounds. */
+export const MAX_PIECE_BYTES = 128 * KIB;
 /** A client's bytes that were sent and are still in the agent's memory. */
 export const CLIENT_WINDOW_BYTES = 256 * KIB;
+/** All clients' together; beyond it a client has only the small window, so that many who never read stay cheap. */
+export const TOTAL_WINDOW_BYTES = 12 * 1024 * KIB;
+export const SMALL_WINDOW_BYTES = 32 * KIB;
 /** What may leave before other events of the loop get their chance. */
 export const LOOP_TURN_BYTES = 256 * KIB;
 
@@ -50,6 +55,7 @@ export class Scheduler implements Turns {
   readonly #defer: (callback: () => void) => void;
   readonly #rounds: Rounds = { current: 0, mayBegin: false };
   #leftOfTurn = LOOP_TURN_BYTES;
+  #inFlight = 0;
   #deferred = false;
 
   constructor({ windowBytes = CLIENT_WINDOW_BYTES, defer = setImmediate }: SchedulerOptions = {}) {
@@ -66,7 +72,7 @@ export class Scheduler implements Turns {
     if (signal?.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
       const request: Request = {
-        maxBytes: Math.min(maxBytes, QUANTUM_BYTES),
+        maxBytes: Math.min(maxBytes, MAX_PIECE_BYTES),
         grant: (turn) => {
           signal?.removeEventListener('abort', onAbort);
           resolve(turn);
@@ -128,39 +134,42 @@ export class Scheduler implements Turns {
 
   get #unblocked(): number {
     let count = 0;
-    for (const client of this.#clients.values()) if (client.inFlight < this.#windowBytes) count++;
+    for (const client of this.#clients.values()) if (this.#roomOf(client) > 0) count++;
     return count;
   }
 
   #maySend(client: Client): boolean {
-    return client.inFlight < this.#windowBytes && wants(client);
+    return this.#roomOf(client) > 0 && wants(client);
+  }
+
+  #roomOf(client: Client): number {
+    return (this.#inFlight < TOTAL_WINDOW_BYTES ? this.#windowBytes : SMALL_WINDOW_BYTES) - client.inFlight;
   }
 
   #grant(client: Client, stream: Stream, request: Request): void {
     stream.waiting.delete(request);
-    const charge = (bytes: number) => {
-      client.inFlight += bytes;
-      client.deficit -= bytes;
-      stream.deficit -= bytes;
-      this.#leftOfTurn -= bytes;
-    };
-    charge(request.maxBytes);
+    const granted = Math.min(request.maxBytes, this.#roomOf(client));
+    client.inFlight += granted;
+    this.#inFlight += granted;
+    client.deficit -= granted;
+    stream.deficit -= granted;
+    this.#leftOfTurn -= granted;
     this.#deferRest();
-    let inFlight = request.maxBytes;
+    let inFlight = granted;
     let taken = false;
     const settle = (left: number) => {
-      const wasFull = client.inFlight >= this.#windowBytes;
       client.inFlight -= inFlight - left;
+      this.#inFlight -= inFlight - left;
       inFlight = left;
-      if (left === 0) this.#deferRest();
-      if (wasFull) this.#run();
+      this.#deferRest();
     };
     request.grant({
-      bytes: request.maxBytes,
+      bytes: granted,
       take: (bytes) => {
         if (taken) return;
         taken = true;
-        const back = request.maxBytes - bytes;
+        const back = granted - bytes;
+        if (back === 0) return;
         client.deficit += back;
         stream.deficit += back;
         this.#leftOfTurn = Math.min(LOOP_TURN_BYTES, this.#leftOfTurn + back);
@@ -168,7 +177,9 @@ export class Scheduler implements Turns {
       },
       done: () => {
         taken = true;
-        if (inFlight > 0) settle(0);
+        if (inFlight === 0) return;
+        settle(0);
+        this.#run();
       },
     });
   }
