@@ -17,6 +17,8 @@ import type { Budget } from '../process/stream/budget.ts';
 
 /** Of all of them, beside the containers'. */
 const PARENT = '/processes';
+/** Names that something has taken. */
+const MAX_TAKEN = 64;
 
 export interface GuestProcessHost {
   readonly keeper: Keeper;
@@ -82,9 +84,17 @@ export class GuestProcesses {
   async #makeCgroup(): Promise<ProcessCgroup> {
     try {
       this.#root ??= this.#prepareRoot();
-      const cgroup = new Cgroup(`${PARENT}/${this.#made++}`, { root: await this.#root });
-      await cgroup.make();
-      return new ProcessCgroup(cgroup, { keepFigures: true });
+      const root = await this.#root;
+      for (let taken = 0; ; taken++) {
+        const cgroup = new Cgroup(`${PARENT}/${this.#made++}`, { root });
+        try {
+          await cgroup.make();
+          return new ProcessCgroup(cgroup, { keepFigures: true });
+        } catch (error) {
+          // An earlier agent's, with something alive in it.
+          if (!isErrno(error, 'EEXIST') || taken >= MAX_TAKEN) throw error;
+        }
+      }
     } catch (error) {
       this.#root = undefined;
       throw startError({ stage: 'resources', errnoName: errnoOf(error) ?? '' }, `make a cgroup: ${String(error)}`, error);

@@ -31,6 +31,9 @@ export async function startNativeAgent(): Promise<NativeTestAgent> {
   });
   const lines = createInterface({ input: child.stdout });
   await new Promise<void>((resolve, reject) => {
+    lines.on('line', (line) => {
+      if (process.env['BERTH_TEST_AGENT_LOG']) console.error(line);
+    });
     lines.on('line', (line) => line.includes('"agent listening"') && resolve());
     child.once('exit', (code, signal) => reject(new Error(`the agent ended: ${signal ?? code}`)));
   });
