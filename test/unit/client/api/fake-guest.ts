@@ -1,6 +1,5 @@
 // An agent for tests of the healing client: processes that are logs in memory, over the real gRPC server, behind a proxy that breaks connections.
 import { mkdtemp, rm } from 'node:fs/promises';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { berth } from '#proto/berth.js';
@@ -9,7 +8,9 @@ import { silentLogger } from '../../../../agent/log.ts';
 import { type RpcServer, serve } from '../../../../agent/rpc/server.ts';
 import { type DuplexMethod, type Method, methodTable, type UnaryMethod } from '../../../../agent/rpc/service.ts';
 import type { Listener } from '../../../../agent/transport/connection.ts';
+import { dial } from '../../../../agent/transport/dial.ts';
 import { listenUnix } from '../../../../agent/transport/unix.ts';
+import { BreakingProxy } from '../../../support/breaking-proxy.ts';
 
 const v1 = berth.v1;
 const { OutputStream } = v1;
@@ -37,68 +38,29 @@ export class FakeGuest implements AsyncDisposable {
   readonly starts: berth.v1.StartRequest[] = [];
   readonly signals: berth.v1.SignalRequest[] = [];
   hellos = 0;
-  readonly path: string;
   readonly #folder: string;
-  readonly #sockets = new Set<net.Socket>();
   #server!: RpcServer;
   #listener!: Listener;
-  #proxy!: net.Server;
-  /** Bytes that a connection may carry to the client before it breaks; undefined for any number. */
-  breakAfter: (() => number) | undefined;
-  breaks = 0;
+  /** The way to it. */
+  proxy!: BreakingProxy;
 
   private constructor(folder: string) {
     this.#folder = folder;
-    this.path = join(folder, 'p');
   }
 
   static async start(): Promise<FakeGuest> {
     const guest = new FakeGuest(await mkdtemp(join(tmpdir(), 'berth-fake-')));
     guest.#server = serve(methodTable(guest.#methods()), { log: silentLogger });
     guest.#listener = await listenUnix({ kind: 'unix', path: join(guest.#folder, 's') }, guest.#server.accept);
-    guest.#proxy = net.createServer((socket) => guest.#relay(socket));
-    await new Promise<void>((resolve) => guest.#proxy.listen(guest.path, resolve));
+    guest.proxy = await BreakingProxy.start(() => dial({ kind: 'unix', path: join(guest.#folder, 's') }));
     return guest;
   }
 
-  /** Breaks every connection there is. */
-  cut(): void {
-    for (const socket of this.#sockets) socket.destroy();
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#proxy.close();
-    this.cut();
+    await this.proxy[Symbol.asyncDispose]();
     await this.#listener.close();
     await this.#server.close(0);
     await rm(this.#folder, { recursive: true, force: true });
-  }
-
-  #relay(socket: net.Socket): void {
-    const upstream = net.connect(join(this.#folder, 's'));
-    let left = this.breakAfter?.() ?? Number.POSITIVE_INFINITY;
-    for (const end of [socket, upstream]) {
-      this.#sockets.add(end);
-      end.on('error', () => {});
-      end.on('close', () => {
-        this.#sockets.delete(end);
-        socket.destroy();
-        upstream.destroy();
-      });
-    }
-    socket.pipe(upstream);
-    upstream.on('data', (chunk: Buffer) => {
-      const passed = chunk.subarray(0, left);
-      left -= passed.length;
-      const more = socket.write(passed);
-      if (left <= 0) {
-        this.breaks++;
-        socket.destroySoon();
-      } else if (!more) {
-        upstream.pause();
-        socket.once('drain', () => upstream.resume());
-      }
-    });
   }
 
   #methods(): Method[] {

@@ -18,7 +18,7 @@ describe('a process as a program holds it', () => {
 
   beforeEach(async () => {
     guest = await FakeGuest.start();
-    link = await Link.open(`unix://${guest.path}`, { name: 'test', patienceMs: 2_000 });
+    link = await Link.open(guest.proxy.address, { name: 'test', patienceMs: 2_000 });
     inGuest = new Processes(link, '');
   });
   afterEach(async () => {
@@ -59,11 +59,11 @@ describe('a process as a program holds it', () => {
   it('loses no byte and gives none twice while the connection breaks again and again', async () => {
     const output = randomBytes(3 * 1024 * 1024);
     has({ output });
-    guest.breakAfter = () => 1_000 + Math.floor(Math.random() * 100_000);
-    guest.cut();
+    guest.proxy.breakAfter = () => 1_000 + Math.floor(Math.random() * 100_000);
+    guest.proxy.cut();
     const process = await inGuest.run(['x']);
     const read = await process.stdout.bytes();
-    assert.ok(guest.breaks > 20, `${guest.breaks} breaks`);
+    assert.ok(guest.proxy.breaks > 20, `${guest.proxy.breaks} breaks`);
     assert.equal(read.length, output.length);
     assert.equal(sha256(read), sha256(output));
   });
@@ -72,7 +72,7 @@ describe('a process as a program holds it', () => {
     const input = randomBytes(1024 * 1024);
     const fake = has({ output: Buffer.alloc(0), exit: forever });
     const process = await inGuest.run(['x'], { stdin: true });
-    const cutting = setInterval(() => guest.cut(), 30);
+    const cutting = setInterval(() => guest.proxy.cut(), 30);
     for (let at = 0; at < input.length; at += 10_000) {
       await process.stdin.write(input.subarray(at, at + 10_000));
       await sleep(2);
@@ -149,11 +149,11 @@ describe('a process as a program holds it', () => {
 
   it('is started once though the answer is lost: the same key is sent again', async () => {
     has();
-    guest.breakAfter = () => 60;
-    guest.cut();
+    guest.proxy.breakAfter = () => 60;
+    guest.proxy.cut();
     const running = inGuest.run(['x']);
     await sleep(100);
-    guest.breakAfter = undefined;
+    guest.proxy.breakAfter = undefined;
     await running;
     assert.equal(new Set(guest.starts.map(({ key }) => key)).size, 1);
   });
