@@ -16,6 +16,7 @@ export interface GrpcStreamOptions {
 export function grpcStream(stream: http2.ClientHttp2Stream, { method, signal, lost }: GrpcStreamOptions): RpcStream {
   const status = new GrpcStatus();
   let failure: AgentError | undefined;
+  let draining: Promise<void> | undefined;
   const cancel = (reason?: unknown) => {
     failure ??= new AgentError('cancelled', `${method}: cancelled`, { cause: reason, fields: { method } });
     stream.close(http2.constants.NGHTTP2_CANCEL);
@@ -40,15 +41,17 @@ export function grpcStream(stream: http2.ClientHttp2Stream, { method, signal, lo
 
   async function* messages(): AsyncGenerator<Buffer> {
     const reader = new MessageReader();
-    let broke = false;
+    let over = false;
     try {
       for await (const chunk of stream.iterator({ destroyOnReturn: false })) yield* reader.push(chunk as Buffer);
+      over = true;
     } catch (error) {
       if (error instanceof AgentError) throw error;
       // A stream that was reset throws here; why is told below.
-      broke = true;
+      over = true;
     } finally {
-      if (!broke && !stream.readableEnded) cancel();
+      // The reader has left.
+      if (!over) cancel();
     }
     // The agent has ended the call; our side may still be open.
     stream.close();
@@ -62,7 +65,10 @@ export function grpcStream(stream: http2.ClientHttp2Stream, { method, signal, lo
     send: async (message) => {
       if (stream.closed || stream.destroyed || !stream.writable) throw ending() ?? lost('the call has ended');
       if (stream.write(withPrefix(message))) return;
-      await Promise.race([new Promise<void>((resolve) => stream.once('drain', resolve)), closed]);
+      draining ??= Promise.race([new Promise<void>((resolve) => stream.once('drain', resolve)), closed]).finally(() => {
+        draining = undefined;
+      });
+      await draining;
     },
     end: () => void stream.end(),
     cancel,
