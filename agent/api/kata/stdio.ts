@@ -89,17 +89,18 @@ async function read(output: PulledOutput, maxBytes: number, call: CallContext, t
   for (;;) {
     await output.ready(call.signal);
     const turn = await turns.turn(call.caller.id, output, maxBytes, call.signal);
-    const pulledPiece = output.take(turn.bytes);
-    const piece = pulledPiece?.piece;
-    if (piece?.kind !== 'data') {
+    const taken = output.take(turn.bytes);
+    if (taken?.piece.kind !== 'data') {
       turn.take(0);
-      if (piece?.kind === 'end') return NOTHING;
+      if (taken?.piece.kind === 'end') return NOTHING;
       continue;
     }
+    // Not `taken` as a whole: until the client has taken the answer, its bytes are held once, as encoded.
+    const { piece, settle } = taken;
     turn.take(piece.data.length);
     call.onAnswered((sent) => {
       turn.done();
-      pulledPiece?.settle(sent);
+      settle(sent);
     });
     return piece.data;
   }

@@ -11,7 +11,7 @@ export const MAX_PIECE_BYTES = 128 * KIB;
 /** A client's bytes that were sent and are still in the agent's memory. */
 export const CLIENT_WINDOW_BYTES = 256 * KIB;
 /** All clients' together; beyond it a client has only the small window, so that many who never read stay cheap. */
-export const TOTAL_WINDOW_BYTES = 12 * 1024 * KIB;
+export const TOTAL_WINDOW_BYTES = 8 * 1024 * KIB;
 export const SMALL_WINDOW_BYTES = 32 * KIB;
 /** What may leave before other events of the loop get their chance. */
 export const LOOP_TURN_BYTES = 256 * KIB;
