@@ -59,7 +59,7 @@ export const guest: readonly ConformanceCase[] = [
   { id: 'online-cpu-mem/malformed', rpc: 'OnlineCPUMem', kind: 'bad-input', steps: [malformed('OnlineCPUMem')] },
 
   {
-    id: 'mem-hotplug/addresses-go-to-the-kernel-s-probe',
+    id: 'mem-hotplug/of-no-address',
     rpc: 'MemHotplugByProbe',
     kind: 'normal',
     steps: [{ call: 'MemHotplugByProbe', request: { memHotplugProbeAddr: [] } }],

@@ -10,7 +10,10 @@ const SHM = {
   options: ['noexec', 'nosuid', 'nodev', 'mode=1777', 'size=1048576'],
   mount_point: '/run/kata-containers/sandbox/shm',
 };
-const EATER = { args: ['sh', '-c', 'read go; tail /dev/zero'], linux: { Resources: { Memory: { Limit: 33_554_432 } } } };
+const EATER = {
+  args: ['sh', '-c', 'read go; dd if=/dev/zero of=/dev/null bs=64M count=1'],
+  linux: { Resources: { Memory: { Limit: 33_554_432 } } },
+};
 const EAT: Step = { call: 'WriteStdin', request: { container_id: '%{id}', exec_id: '', data: 'go\n' } };
 
 export const sandbox: readonly ConformanceCase[] = [
