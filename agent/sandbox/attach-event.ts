@@ -11,7 +11,13 @@ export interface Holder {
 }
 
 export type AttachEvent =
-  | { readonly kind: 'data'; readonly stream: StreamName; readonly offset: bigint; readonly data: Buffer }
+  | {
+      readonly kind: 'data';
+      readonly stream: StreamName;
+      readonly offset: bigint;
+      readonly data: Buffer;
+      readonly headroom?: number;
+    }
   | { readonly kind: 'gap'; readonly stream: StreamName; readonly from: bigint; readonly to: bigint }
   | {
       readonly kind: 'end';

@@ -4,8 +4,10 @@ import type { LogReader, ReaderOptions } from '../process/stream/log-reader.ts';
 import type { OutputLog } from '../process/stream/output-log.ts';
 import type { AttachHost, StreamName } from './attach-event.ts';
 
-/** The most in one message. Measured: larger ones gain nothing, and hold up what comes behind them. */
+/** The most in one message: what a pipe holds, so that larger ones would seldom fill, and would hold up what comes behind them. */
 const CHUNK_BYTES = 64 * 1024;
+/** For what a protocol puts in front of the bytes, so that they need not be copied behind it. */
+const HEADROOM_BYTES = 64;
 /** Credit beyond this is counted as this. */
 const MAX_CREDIT = 64 * 1024 * 1024;
 /** Whoever has the output open once the process is gone may be on its way out as well. */
@@ -113,12 +115,11 @@ export class AttachedOutput {
   async #sendPiece(): Promise<'sent'> {
     const { turns, clientId, signal } = this.#host;
     const turn = await turns.turn(clientId, this, Math.min(this.#credit, CHUNK_BYTES), signal);
-    const piece = this.#over ? undefined : this.#reader.tryNext(Math.min(turn.bytes, this.#credit));
+    const piece = this.#over ? undefined : this.#reader.tryNext(Math.min(turn.bytes, this.#credit), HEADROOM_BYTES);
     if (piece?.kind === 'data') {
-      const { offset, data } = piece;
-      this.#credit -= data.length;
-      turn.take(data.length);
-      this.#host.send({ kind: 'data', stream: this.#stream, offset, data }).then(turn.done, turn.done);
+      this.#credit -= piece.data.length;
+      turn.take(piece.data.length);
+      this.#host.send({ ...piece, stream: this.#stream }).then(turn.done, turn.done);
     } else {
       turn.take(0);
       if (piece?.kind === 'gap') this.#host.send({ ...piece, stream: this.#stream }).catch(() => {});

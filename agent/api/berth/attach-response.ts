@@ -1,5 +1,5 @@
 // What an attached client is told, as berth.v1.AttachResponse. Output is put into its message by hand: it is the one that is large, and
-// is copied once.
+// is not copied for it.
 import { berth } from '#proto/berth.js';
 import type { Encoder } from '../../rpc/service.ts';
 
@@ -54,9 +54,14 @@ function toResponse(message: AttachMessage): berth.v1.AttachResponse.$Properties
 /** Tags of fields 2 (data), and 1, 2 and 3 of it (stream, offset, data): number << 3 | wire type (protobuf encoding). */
 const TAG = { message: 0x12, stream: 0x08, offset: 0x10, data: 0x1a } as const;
 
-function frameData({ stream, offset, data }: AttachEvent & { kind: 'data' }, headroom: number): Buffer {
+/** In the room before the data where there is enough, else in a copy. */
+function frameData({ stream, offset, data, headroom: room = 0 }: AttachEvent & { kind: 'data' }, headroom: number): Buffer {
   const inner = 2 + 1 + varintLength(offset) + 1 + varintLength(BigInt(data.length)) + data.length;
-  const frame = Buffer.allocUnsafe(headroom + 1 + varintLength(BigInt(inner)) + inner);
+  const before = headroom + 1 + varintLength(BigInt(inner)) + inner - data.length;
+  const frame =
+    room >= before
+      ? Buffer.from(data.buffer, data.byteOffset - before, before + data.length)
+      : Buffer.concat([Buffer.allocUnsafe(before), data]);
   let at = headroom;
   frame[at++] = TAG.message;
   at = writeVarint(frame, at, BigInt(inner));
@@ -65,8 +70,7 @@ function frameData({ stream, offset, data }: AttachEvent & { kind: 'data' }, hea
   frame[at++] = TAG.offset;
   at = writeVarint(frame, at, offset);
   frame[at++] = TAG.data;
-  at = writeVarint(frame, at, BigInt(data.length));
-  data.copy(frame, at);
+  writeVarint(frame, at, BigInt(data.length));
   return frame;
 }
 

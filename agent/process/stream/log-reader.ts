@@ -2,8 +2,8 @@
 
 /** The next thing on a stream, in order of offset. Offsets count the stream's bytes from its very first. */
 export type Piece =
-  /** `data` is the caller's own. */
-  | { readonly kind: 'data'; readonly offset: bigint; readonly data: Buffer }
+  /** `data` is the caller's own, and so are `headroom` bytes before it in its buffer. */
+  | { readonly kind: 'data'; readonly offset: bigint; readonly data: Buffer; readonly headroom?: number }
   /** Bytes [from, to) can't be given any more; reading goes on at `to`. */
   | { readonly kind: 'gap'; readonly from: bigint; readonly to: bigint }
   | { readonly kind: 'end'; readonly offset: bigint; readonly reason: EndReason };
@@ -35,8 +35,8 @@ export interface LogReader {
   next(maxBytes: number, signal?: AbortSignal): Promise<Piece>;
   /** Resolves when {@link tryNext} has something to give, unless another of this reader's callers takes it first. @throws as `next` */
   readable(signal?: AbortSignal): Promise<void>;
-  /** As {@link next} without waiting; undefined when there is nothing yet. */
-  tryNext(maxBytes: number): Piece | undefined;
+  /** As {@link next} without waiting; undefined when there is nothing yet. @param headroom bytes wanted before the data */
+  tryNext(maxBytes: number, headroom?: number): Piece | undefined;
   /** Calls back each time there may be something new to read after there was nothing. One listener. */
   onReadable(listener: () => void): void;
   /** Goes on at `offset`, which was given and not acknowledged. @throws out_of_range */

@@ -71,14 +71,14 @@ export class OutputReader implements LogReader {
     });
   }
 
-  tryNext(maxBytes: number): Piece | undefined {
+  tryNext(maxBytes: number, headroom = 0): Piece | undefined {
     if (this.#closed) throw readerClosed();
     if (this.#log.gone) return { kind: 'end', offset: this.offset, reason: 'closed' };
     const step = this.#cursor.step(this.#log.view, maxBytes);
     if (step?.kind !== 'data') return step;
-    const data = Buffer.allocUnsafe(step.length);
+    const data = Buffer.allocUnsafe(headroom + step.length).subarray(headroom);
     this.#log.readAt(step.offset, data);
-    return { kind: 'data', offset: step.offset, data };
+    return { kind: 'data', offset: step.offset, data, headroom };
   }
 
   onReadable(listener: () => void): void {
