@@ -23,10 +23,12 @@ export interface Seen {
   yielded: number;
   /** What Talk was sent. */
   heard: string[];
+  /** What calls of Told learned of their answers. */
+  told: boolean[];
 }
 
 export function fixtureService(): { methods: Method[]; seen: Seen } {
-  const seen: Seen = { blocked: 0, aborts: [], calls: [], yielded: 0, heard: [] };
+  const seen: Seen = { blocked: 0, aborts: [], calls: [], yielded: 0, heard: [], told: [] };
   const base = { service: SERVICE, kind: 'unary', request: raw, response: raw } as const;
   const methods: Method[] = [
     { ...base, name: 'Echo', handle: async (bytes: Uint8Array) => bytes },
@@ -55,6 +57,15 @@ export function fixtureService(): { methods: Method[]; seen: Seen } {
     },
     { ...base, name: 'Zeros', request: text, handle: async (length: string) => Buffer.alloc(Number(length)) },
     { ...base, name: 'Late', request: text, handle: async (ms: string) => sleep(Number(ms), Buffer.from(ms)) },
+    {
+      ...base,
+      name: 'Told',
+      request: text,
+      handle: async (ms: string, call: CallContext) => {
+        call.onAnswered((sent) => seen.told.push(sent));
+        return sleep(Number(ms), Buffer.alloc(10_000));
+      },
+    },
     { ...base, name: 'Strict', request: grpc.CheckRequest, handle: async () => new Uint8Array() },
     {
       ...base,

@@ -112,12 +112,14 @@ describe('native vsock addresses', () => {
     assert.throws(() => addon.vsockListen(0xffffffff, 54_322, 1), systemError('EADDRINUSE', 'bind'));
     assert.throws(() => addon.vsockListen(0x7ffffff0, 54_323, 1), systemError('EADDRNOTAVAIL', 'bind'));
     assert.throws(() => addon.vsockPeer(listenFd), systemError('ENOTCONN', 'getpeername'));
+    assert.equal(addon.vsockLocal(listenFd).port, 54_322);
     addon.close(listenFd);
   });
 
   it('says that a Unix socket has no vsock peer', () => {
     const [a, b] = native().socketPair();
     assert.throws(() => native().vsockPeer(a), systemError('EAFNOSUPPORT', 'getpeername'));
+    assert.throws(() => native().vsockLocal(a), systemError('EAFNOSUPPORT', 'getsockname'));
     for (const fd of [a, b]) native().close(fd);
     const [readEnd, writeEnd] = native().pipe();
     assert.throws(() => native().vsockPeer(readEnd), systemError('ENOTSOCK', 'getpeername'));
