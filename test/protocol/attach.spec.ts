@@ -202,7 +202,7 @@ describe('being attached to a process', function () {
   });
 
   it('gives a terminal its size before the program looks, and when it changes', async () => {
-    const script = 'stty size; trap "stty size; exit 0" WINCH; while :; do sleep 0.05; done';
+    const script = 'trap "stty size; exit 0" WINCH; stty size; while :; do sleep 0.05; done';
     const { process } = await processes.start({
       program: { args: ['bash', '-c', script], terminal: true, size: { rows: 40, columns: 120 } },
       stdin: true,
