@@ -49,6 +49,15 @@ describe('storages on a booted guest', function () {
     });
     client = await guest.connect('ttrpc');
     await client.kata.createSandbox({ sandboxId: 'storages', hostname: 'pod', storages: [VIRTIO_FS] });
+    // What is loaded and made once: crun's empty directory, the tools.
+    const disk = {
+      driver: 'blk',
+      source: '/dev/vdd',
+      fstype: 'ext4',
+      driverOptions: ['create_filesystem'],
+      mountPoint: '/run/first',
+    };
+    await (await startPodContainer(client, 'first', { storages: [disk] })).remove();
   });
   after(async () => {
     await client?.close();
@@ -71,7 +80,6 @@ describe('storages on a booted guest', function () {
 
   /** Nothing of what `work` made, and removed, is left in the guest. */
   async function leavesNothing(work: () => Promise<void>): Promise<void> {
-    // Once to load what is loaded lazily.
     await guestResources(guest);
     const files = () => inGuest("find /run -xdev | sed 's/probe-[0-9-]*/probe/' | sort");
     const [before, filesBefore] = [await guestResources(guest), await files()];
