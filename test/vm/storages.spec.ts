@@ -1,11 +1,12 @@
 // Every storage driver with a real kernel under it: mounted, used from inside a container, removed, and nothing left.
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, mkdtemp, open, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, open, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { grpc } from '#proto/kata.js';
 import { hasCode } from '../../agent/errors.ts';
 import type { AgentClient } from '../../client/agent-client.ts';
+import { ConfigMap } from '../support/config-map.ts';
 import { BOOT_TIMEOUT_MS, bootTestGuest, IMAGES, type TestGuest } from '../support/guest.ts';
 import { guestResources, runInGuest } from '../support/guest-resources.ts';
 import { bundleOf, type PodContainer, type PodContainerOptions, startPodContainer } from '../support/pod-container.ts';
@@ -130,19 +131,8 @@ describe('storages on a booted guest', function () {
   });
 
   it('watchable-bind: shows a config map as the kubelet changes it, within the polling interval', async () => {
-    let generation = 0;
-    const source = join(share, 'config');
-    const put = async (value: string) => {
-      const fresh = `..2026_${generation++}`;
-      const old = await readlink(join(source, '..data')).catch(() => undefined);
-      await mkdir(join(source, fresh), { recursive: true });
-      await writeFile(join(source, fresh, 'key'), value, { mode: 0o640 });
-      await symlink(fresh, join(source, '..data_tmp'));
-      await rename(join(source, '..data_tmp'), join(source, '..data'));
-      await symlink('..data/key', join(source, 'key')).catch(() => {});
-      if (old !== undefined) await rm(join(source, old), { recursive: true });
-    };
-    await put('one');
+    const config = new ConfigMap(join(share, 'config'));
+    await config.write({ key: 'one' });
     await mkdir(join(share, 'watchable'), { recursive: true });
     const mountPoint = `${SHARE}/watchable/config`;
     await leavesNothing(async () => {
@@ -159,7 +149,7 @@ describe('storages on a booted guest', function () {
         binds: { '/config': mountPoint },
       });
       assert.equal(await container.shell('cat /config/key; stat -L -c %a /config/key'), 'one640');
-      await put('two');
+      await config.write({ key: 'two' });
       const changed = performance.now();
       while ((await container.shell('cat /config/key')) !== 'two') {
         assert.ok(performance.now() - changed < SEEN_WITHIN_MS, 'not seen in time');
@@ -168,7 +158,7 @@ describe('storages on a booted guest', function () {
       const kinds = await container.shell('ls -A /config; readlink /config/..data');
       assert.match(kinds, /^\.\.2026_1\n\.\.data\nkey\n\.\.2026_1$/);
       // Too much to copy: the next container has the directory itself.
-      await writeFile(join(source, 'large'), Buffer.alloc(MIB + 1));
+      await writeFile(join(config.directory, 'large'), Buffer.alloc(MIB + 1));
       const big = `${SHARE}/watchable/big`;
       const storage = {
         driver: 'watchable-bind',

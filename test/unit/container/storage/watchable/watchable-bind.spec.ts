@@ -1,25 +1,12 @@
 import assert from 'node:assert/strict';
-import {
-  chmod,
-  mkdir,
-  mkdtemp,
-  open,
-  readdir,
-  readFile,
-  readlink,
-  rename,
-  rm,
-  stat,
-  symlink,
-  unlink,
-  writeFile,
-} from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, open, readdir, readFile, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Detach, StorageHost } from '../../../../../agent/container/storage/storage.ts';
 import { watchableBind } from '../../../../../agent/container/storage/watchable-bind.ts';
 import { MS } from '../../../../../native/index.ts';
+import { ConfigMap } from '../../../../support/config-map.ts';
 import { type RecordingDoor, recordingDoor } from '../recording-door.ts';
 
 const POLL_MS = 20;
@@ -28,6 +15,7 @@ const MIB = 1024 * 1024;
 describe('watchable-bind storage', () => {
   let root: string;
   let source: string;
+  let config: ConfigMap;
   let target: string;
   let door: RecordingDoor;
   let warnings: string[];
@@ -36,6 +24,7 @@ describe('watchable-bind storage', () => {
   beforeEach(async () => {
     root = await mkdtemp(join(tmpdir(), 'berth-watch-'));
     source = join(root, 'share/config');
+    config = new ConfigMap(source);
     target = join(root, 'share/watchable/config');
     door = recordingDoor();
     warnings = [];
@@ -75,20 +64,6 @@ describe('watchable-bind storage', () => {
   }
   const polls = (count: number) => sleep(count * POLL_MS * 3);
 
-  /** As the kubelet writes a volume: a new directory, a link to it swapped in, the old one removed. */
-  let generations = 0;
-  async function kubelet(data: Record<string, string>): Promise<void> {
-    const fresh = `..2026_${generations++}`;
-    const old = await readlink(join(source, '..data')).catch(() => undefined);
-    await mkdir(join(source, fresh));
-    for (const [key, value] of Object.entries(data)) await writeFile(join(source, fresh, key), value, { mode: 0o640 });
-    await symlink(fresh, join(source, '..data_tmp'));
-    await rename(join(source, '..data_tmp'), join(source, '..data'));
-    for (const key of Object.keys(data)) await symlink(`..data/${key}`, join(source, key)).catch(() => {});
-    for (const key of await readdir(source)) if (!key.startsWith('..') && !(key in data)) await unlink(join(source, key));
-    if (old !== undefined) await rm(join(source, old), { recursive: true });
-  }
-
   it('copies files, directories and links with their modes and owners', async () => {
     await mkdir(join(source, 'd/e'), { recursive: true });
     await writeFile(join(source, 'd/e/f'), 'text');
@@ -107,10 +82,10 @@ describe('watchable-bind storage', () => {
   });
 
   it('follows what the kubelet does to a config map, and leaves nothing of the old one', async () => {
-    await kubelet({ a: '1', b: '1' });
+    await config.write({ a: '1', b: '1' });
     await attach();
     assert.equal(await seen('a'), '1');
-    await kubelet({ a: '2', c: '2' });
+    await config.write({ a: '2', c: '2' });
     await eventually(async () => (await seen('a')) === '2' && (await seen('c')) === '2');
     await eventually(async () => (await readdir(target)).length === 4);
     assert.deepEqual((await readdir(target)).sort(), (await readdir(source)).sort());
@@ -118,7 +93,7 @@ describe('watchable-bind storage', () => {
 
   it('never shows keys of two generations, nor a part of one', async () => {
     const value = (generation: number) => `${generation}`.padEnd(50_000, '.');
-    await kubelet({ a: value(0), b: value(0) });
+    await config.write({ a: value(0), b: value(0) });
     await attach();
     let over = false;
     const reading = (async () => {
@@ -131,7 +106,7 @@ describe('watchable-bind storage', () => {
       }
     })();
     for (let generation = 1; generation < 15; generation++) {
-      await kubelet({ a: value(generation), b: value(generation) });
+      await config.write({ a: value(generation), b: value(generation) });
       await sleep(POLL_MS);
     }
     await eventually(async () => (await seen('a')) === value(14));
@@ -273,11 +248,11 @@ describe('watchable-bind storage', () => {
 
   it('leaves no descriptor open', async () => {
     const openFds = async () => (await readdir('/proc/self/fd')).length;
-    await kubelet({ a: '1' });
+    await config.write({ a: '1' });
     const before = await openFds();
     const detach = await attach();
     for (let generation = 0; generation < 5; generation++) {
-      await kubelet({ a: `${generation}` });
+      await config.write({ a: `${generation}` });
       await polls(1);
     }
     await detach();
