@@ -80,7 +80,7 @@ export async function startAgent({ config, lifecycle, log, onCall }: AgentParts)
   const runtimeVersion = async () => (await readCrunVersion(config.crunPath)).split('\n', 1)[0] ?? '';
   const berth = once(async () => {
     const { berthMethods } = await import('./api/berth/berth-methods.ts');
-    const self = { generation: keeper.generation, runtimeVersion };
+    const self = { generation: keeper.generation, runtimeVersion, log };
     return berthMethods({ sandbox, clients, self, turns, guestProcesses, log: log.child({ subsystem: 'process' }) });
   });
   const methods: Method[] = [

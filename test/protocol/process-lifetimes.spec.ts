@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { berth } from '#proto/berth.js';
 import type { AgentError } from '../../agent/errors.ts';
 import { readMounts } from '../../agent/guest/mount-table.ts';
+import { method, serviceClient } from '../../client/rpc/typed.ts';
 import { type NativeTestAgent, startNativeAgent } from '../support/native-agent.ts';
 import { processesAt, type Ref, type TestProcesses } from '../support/processes-client.ts';
 
@@ -270,5 +271,28 @@ describe('a process of berth.v1', function () {
     await Promise.all(refs.map(exitOf));
     for (let tries = 0; tries < 200 && (await count()) > before; tries++) await sleep(10);
     assert.ok((await count()) <= before);
+  });
+});
+
+describe('the lease of the sandbox', function () {
+  this.timeout(30_000);
+
+  it('ends the agent when nobody renews it', async () => {
+    await using agent = await startNativeAgent();
+    await using own = await processesAt(agent.address);
+    const calls = serviceClient(own.channel, 'berth.v1.Agent', {
+      sandboxLease: method(berth.v1.SandboxLeaseRequest, berth.v1.SandboxLeaseResponse),
+    });
+    const { expiresUnixMs } = await calls.sandboxLease({ ttlMs: 1000 });
+    assert.ok(Math.abs(Number(expiresUnixMs) - Date.now() - 1000) < 500);
+    for (let renewals = 0; renewals < 3; renewals++) {
+      await sleep(600);
+      await calls.sandboxLease({ ttlMs: 1000 });
+    }
+    assert.equal((await calls.sandboxLease({ ttlMs: 0 })).expiresUnixMs, 0n);
+    await sleep(1200);
+    await assert.rejects(calls.sandboxLease({ ttlMs: 999 }), { code: 'invalid_argument' });
+    await calls.sandboxLease({ ttlMs: 1000 });
+    await own.channel.closed;
   });
 });

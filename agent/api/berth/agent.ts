@@ -6,9 +6,11 @@ import { AgentError } from '../../errors.ts';
 import { setClock } from '../../guest/clock.ts';
 import { addEntropy } from '../../guest/entropy.ts';
 import { readGuestFacts } from '../../guest/facts.ts';
+import type { Logger } from '../../log.ts';
 import type { Method } from '../../rpc/service.ts';
-import { CLIENT_LIMITS, type Clients } from '../../sandbox/clients.ts';
+import { CLIENT_LIMITS, type Clients, SYSTEM_CLOCK } from '../../sandbox/clients.ts';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
+import { SandboxLease } from '../../sandbox/sandbox-lease.ts';
 import { AGENT_VERSION } from '../../version.ts';
 import { berthService } from './method.ts';
 
@@ -27,10 +29,16 @@ const NS_PER_SEC = 1_000_000_000n;
 export interface AgentSelf {
   readonly generation: number;
   readonly runtimeVersion: () => Promise<string>;
+  readonly log: Logger;
 }
 
 export function agentMethods(sandbox: Sandbox, clients: Clients, self: AgentSelf): Method[] {
   const { unary } = berthService('Agent', clients);
+  const lease = new SandboxLease(() => {
+    sandbox.events.append({ kind: 'sandbox.lease', fields: { reason: 'ran out' } });
+    // What can't be removed is told in the log, and the VM powers off all the same.
+    sandbox.destroy().catch((error: unknown) => self.log.error('the sandbox did not go in order', { error }));
+  }, SYSTEM_CLOCK);
   return [
     unary('Hello', v1.HelloRequest, v1.HelloResponse, async ({ name, version, session }, { caller }) => {
       checkName('name', name);
@@ -94,6 +102,10 @@ export function agentMethods(sandbox: Sandbox, clients: Clients, self: AgentSelf
       }
       await sandbox.shutdown(grace);
       return {};
+    }),
+    unary('SandboxLease', v1.SandboxLeaseRequest, v1.SandboxLeaseResponse, ({ ttlMs }) => {
+      const leftMs = lease.set(ttlMs);
+      return { expiresUnixMs: leftMs === undefined ? 0n : BigInt(Date.now() + leftMs) };
     }),
   ];
 }
