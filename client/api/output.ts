@@ -5,8 +5,8 @@ import { AgentError } from '../../agent/errors.ts';
 
 /** Bytes that may be on their way or wait here for their reader. */
 const WINDOW_BYTES = 1024 * 1024;
-/** Credit and acknowledgement go out when so much has been read since. */
-const REPORT_BYTES = WINDOW_BYTES / 4;
+/** Credit and acknowledgement go out when so much has been read since, or when there is nothing to read: a guest's log may be full with less. */
+const REPORT_BYTES = 64 * 1024;
 
 export type OutputPiece =
   | { readonly kind: 'data'; readonly offset: bigint; readonly data: Buffer }
@@ -77,11 +77,17 @@ export class ProcessOutput implements AsyncIterable<Buffer> {
       if (piece === undefined) {
         if (this.#ended === 'end' || this.#ended === 'left') return;
         if (typeof this.#ended === 'object') throw this.#ended.error;
+        // The guest may be waiting to be told that what it holds has been read.
+        this.#report();
         await this.#arrived();
         continue;
       }
-      this.#taken(piece);
-      yield piece;
+      // Read is what its reader has come back from, or has left with: only then may the guest let go of it.
+      try {
+        yield piece;
+      } finally {
+        this.#taken(piece);
+      }
     }
   }
 
@@ -208,8 +214,9 @@ export class ProcessOutput implements AsyncIterable<Buffer> {
   }
 
   #report(): void {
+    if (this.#unreported === 0) return;
     if (this.#read !== undefined) this.#feed.acknowledge(this.#read);
-    if (this.#unreported > 0) this.#feed.credit(this.#unreported);
+    this.#feed.credit(this.#unreported);
     this.#unreported = 0;
   }
 

@@ -31,6 +31,8 @@ export interface FakeProcess {
   /** Bytes that were sent, again and again. */
   sent: number;
   refuseInput?: boolean;
+  /** More output may come. */
+  open?: boolean;
 }
 
 export class FakeGuest implements AsyncDisposable {
@@ -161,6 +163,7 @@ export class FakeGuest implements AsyncDisposable {
         credit -= data.length;
         process.sent += data.length;
       }
+      if (process.open) await obey;
       await send({ endOfOutput: { stream: OutputStream.OUTPUT_STREAM_STDOUT, offset: BigInt(at), closed: true } });
     }
     if (open?.stderr) await send({ endOfOutput: { stream: OutputStream.OUTPUT_STREAM_STDERR, offset: 0n, closed: true } });

@@ -107,6 +107,16 @@ describe('a process as a program holds it', () => {
     assert.equal(fake.acknowledged, read);
   });
 
+  it('acknowledges the little it has read when it waits for more: the guest may wait for just that', async () => {
+    const fake = has({ output: Buffer.alloc(5_000), exit: forever, open: true });
+    const process = await inGuest.run(['x']);
+    const chunks = process.stdout[Symbol.asyncIterator]();
+    await chunks.next();
+    void chunks.next();
+    while (fake.acknowledged < 5_000n) await sleep(5);
+    process.detach();
+  });
+
   it('tells of bytes that are gone as a gap, and is no silent about it to who reads bytes', async () => {
     has({ start: 6 });
     const process = await inGuest.attach('p', { from: 2n });
