@@ -36,8 +36,8 @@ export async function openPassed(guest: Guest, port: number): Promise<PassedConn
 
 function waitingPorts(guest: Guest): number[] {
   return guest.consoleTail(CONSOLE_LINES).flatMap((line) => {
-    const port =
-      /"connection for a stream waits".*?"port":(\d+)/.exec(line) ?? /"port":(\d+).*"connection for a stream waits"/.exec(line);
+    if (!line.includes('"connection for a stream waits"')) return [];
+    const port = /"port":"?(\d+)/.exec(line);
     return port ? [Number(port[1])] : [];
   });
 }
