@@ -12,16 +12,24 @@ export type Trace = ReadonlyMap<string, number>;
  */
 const LOOK = `
 while read -r id parent device root at rest; do echo "mount $at"; done < /proc/1/mountinfo
-walk() {
-  for entry in "$2"/*; do
-    [ -e "$entry" ] || [ -L "$entry" ] || continue
-    if [ "$1" = file ] || [ -d "$entry" ]; then echo "$1 \${entry#$3}"; fi
-    [ -d "$entry" ] && [ ! -L "$entry" ] && case "$entry" in */rootfs | */lower) ;; *) walk "$1" "$entry" "$3" ;; esac
+cgroups() {
+  for entry in "$1"/*/; do
+    [ -d "$entry" ] || continue
+    entry=\${entry%/}
+    echo "cgroup \${entry#/sys/fs/cgroup}"
+    cgroups "$entry"
   done
 }
-walk cgroup /sys/fs/cgroup /sys/fs/cgroup
-walk file $G/run/kata-containers $G
-walk file $G/run/sandbox-ns $G
+cgroups /sys/fs/cgroup
+files() {
+  for entry in "$1"/*; do
+    [ -e "$entry" ] || [ -L "$entry" ] || continue
+    echo "file \${entry#$G}"
+    [ -d "$entry" ] && [ ! -L "$entry" ] && case "$entry" in */rootfs | */lower) ;; *) files "$entry" ;; esac
+  done
+}
+files $G/run/kata-containers
+files $G/run/sandbox-ns
 for p in /proc/[0-9]*; do
   read -r comm < $p/comm || continue
   echo "process $comm"
