@@ -102,7 +102,9 @@ export class Crun {
   /** @param through a program and its arguments that becomes crun */
   async #run(args: readonly string[], fds: readonly number[] = NO_STDIO, through: readonly string[] = []): Promise<void> {
     const log = this.#scratchFile('log');
-    const timeout = AbortSignal.timeout(CALL_TIMEOUT_MS);
+    // Not AbortSignal.timeout: that one lives on for the whole time, and a busy agent would have hundreds of them.
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), CALL_TIMEOUT_MS);
     try {
       const exit = await runChild(
         {
@@ -123,12 +125,14 @@ export class Crun {
           env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'],
           fds,
         },
-        timeout,
+        late.signal,
       );
       if (exit.code === 0) return;
-      if (timeout.aborted) throw new AgentError('deadline_exceeded', `crun ${args[0]} did not end within ${CALL_TIMEOUT_MS} ms`);
+      if (late.signal.aborted)
+        throw new AgentError('deadline_exceeded', `crun ${args[0]} did not end within ${CALL_TIMEOUT_MS} ms`);
       throw crunError(args[0]!, await readScratchFile(log, MAX_LOG_BYTES), exit.signal);
     } finally {
+      clearTimeout(timer);
       await removeScratchFile(log);
     }
   }
