@@ -27,10 +27,7 @@ export function memoryRoom({ maxMemory }: HotplugOptions, { memory }: Sizes): st
   return `,slots=${MEMORY_SLOTS},maxmem=${maxMemory ?? memory + 4096}M`;
 }
 
-/**
- * Behind the count in `-smp`. A socket for each CPU, as Kata does it: a kernel that does not know its hypervisor (QEMU's emulation)
- * takes no CPU into a socket that has one already.
- */
+/** Behind the count in `-smp`: a socket for each CPU, as Kata does it. */
 export function cpuRoom({ maxCpus }: HotplugOptions, { cpus }: Sizes): string {
   const most = maxCpus ?? cpus + 2;
   return `,maxcpus=${most},sockets=${most},cores=1,threads=1`;
