@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { berth } from '#proto/berth.js';
 import { AgentError } from '../../../../agent/errors.ts';
 import { silentLogger } from '../../../../agent/log.ts';
@@ -167,7 +168,12 @@ export class FakeGuest implements AsyncDisposable {
       await send({ endOfOutput: { stream: OutputStream.OUTPUT_STREAM_STDOUT, offset: BigInt(at), closed: true } });
     }
     if (open?.stderr) await send({ endOfOutput: { stream: OutputStream.OUTPUT_STREAM_STDERR, offset: 0n, closed: true } });
-    await Promise.race([exit, obey]);
+    const acknowledged = async () => {
+      await exit;
+      const wanted = open?.stdout?.primary ? BigInt(process.output.length) : 0n;
+      while (!over && process.acknowledged < wanted) await sleep(2);
+    };
+    await Promise.race([acknowledged(), obey]);
   }
 
   async #input(
