@@ -136,11 +136,11 @@ export function asStartError(error: unknown): unknown {
   const told = isAgentError(error) ? error.fields['berth-start-failure'] : undefined;
   if (typeof told !== 'string') return error;
   try {
-    const { stage, errno } = JSON.parse(told) as { stage?: unknown; errno?: unknown };
+    const { stage, errnoName } = JSON.parse(told) as { stage?: unknown; errnoName?: unknown };
     const name = String(stage)
       .toLowerCase()
       .replace(/^stage_/, '');
-    if (STAGES.includes(name)) return new StartError(error as AgentError, name as StartStage, String(errno ?? ''));
+    if (STAGES.includes(name)) return new StartError(error as AgentError, name as StartStage, String(errnoName ?? ''));
   } catch {
     // Not what we know: the error itself says enough.
   }

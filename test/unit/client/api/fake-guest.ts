@@ -91,7 +91,7 @@ export class FakeGuest implements AsyncDisposable {
         this.starts.push(request);
         if (request.program?.args?.[0] === 'missing') {
           throw new AgentError('not_found', 'no such program', {
-            fields: { 'berth-start-failure': '{"stage":"STAGE_PROGRAM","errno":"ENOENT"}' },
+            fields: { 'berth-start-failure': '{"stage":"STAGE_PROGRAM","errnoName":"ENOENT"}' },
           });
         }
         return { process: { ref: { containerId: request.containerId, processId: 'p' }, pid: 7 } };
