@@ -151,8 +151,8 @@ export class ProcessEntry {
 
   async #end(): Promise<Ended> {
     const exit = await this.process.exited;
-    const figures = await this.cgroup?.figuresAtExit();
-    this.#report = { exit, oomKilled: figures !== undefined && figures.oomKills > 0n, endedBy: this.#endedBy };
+    const oomKilled = (await this.cgroup?.oomKilledAtExit()) ?? false;
+    this.#report = { exit, oomKilled, endedBy: this.#endedBy };
     if (this.#parts.ownsCgroup) void this.cgroup?.release();
     return this.#report;
   }

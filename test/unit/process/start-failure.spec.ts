@@ -7,6 +7,7 @@ describe('a failed start', () => {
     ['crun exec: executable file `nope` not found in $PATH: No such file or directory', 'program', 'ENOENT'],
     ['crun exec: open executable: Permission denied', 'program', 'EACCES'],
     ['crun exec: exec container process `/x`: Exec format error', 'program', 'ENOEXEC'],
+    ['crun exec: the path `/etc` is not a regular file: Operation not permitted', 'program', 'EPERM'],
     ['crun exec: chdir: Not a directory', 'directory', 'ENOTDIR'],
     ['crun exec: cannot setresuid to `5`: Operation not permitted', 'user', 'EPERM'],
     ['crun exec: write to `/sys/fs/cgroup/x/cgroup.procs`: Device or resource busy', 'resources', 'EBUSY'],
