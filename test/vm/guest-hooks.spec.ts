@@ -94,7 +94,7 @@ describe("the guest's own hooks", function () {
     const containerId = 'spec-hooked';
     const spec: grpc.ISpec = {
       Root: { Path: '/' },
-      Process: { Args: ['true'], Cwd: '/', User: {}, Capabilities: {} },
+      Process: { Args: ['/usr/bin/true'], Cwd: '/', User: {}, Capabilities: {} },
       Linux: { Namespaces: [{ Type: 'mount' }] },
       Hooks: { Prestart: [{ Path: '/run/test-spec-hook', Args: ['hook'] }] },
     };
