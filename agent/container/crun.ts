@@ -102,9 +102,6 @@ export class Crun {
   /** @param through a program and its arguments that becomes crun */
   async #run(args: readonly string[], fds: readonly number[] = NO_STDIO, through: readonly string[] = []): Promise<void> {
     const log = this.#scratchFile('log');
-    // Not AbortSignal.timeout: that one lives on for the whole time, and a busy agent would have hundreds of them.
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(), CALL_TIMEOUT_MS);
     try {
       const exit = await runChild(
         {
@@ -125,14 +122,12 @@ export class Crun {
           env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'],
           fds,
         },
-        late.signal,
+        { timeoutMs: CALL_TIMEOUT_MS },
       );
       if (exit.code === 0) return;
-      if (late.signal.aborted)
-        throw new AgentError('deadline_exceeded', `crun ${args[0]} did not end within ${CALL_TIMEOUT_MS} ms`);
+      if (exit.timedOut) throw new AgentError('deadline_exceeded', `crun ${args[0]} did not end within ${CALL_TIMEOUT_MS} ms`);
       throw crunError(args[0]!, await readScratchFile(log, MAX_LOG_BYTES), exit.signal);
     } finally {
-      clearTimeout(timer);
       await removeScratchFile(log);
     }
   }
