@@ -53,7 +53,10 @@ export class ProcessCgroup {
 
   /** Figures now; of a process whose cgroup has gone the last ones. */
   async figures(): Promise<ProcessFigures> {
-    return this.#last ?? (await this.#read());
+    if (this.#last !== undefined) return this.#last;
+    const read = await this.#read();
+    // The directory may have gone while it was being read.
+    return this.#last ?? read;
   }
 
   /** Pids, without those of other processes' cgroups below. */
@@ -112,8 +115,10 @@ export class ProcessCgroup {
 
   async #remove(): Promise<boolean> {
     const last = this.#last ?? (this.#keepFigures ? await this.#read() : NO_FIGURES);
+    // Before the directory goes: whoever asks in between gets these.
+    this.#last = { ...last, processes: 0, residentBytes: 0n };
     const removed = await this.#cgroup.removeIfEmpty();
-    if (removed) this.#last = { ...last, processes: 0, residentBytes: 0n };
+    if (!removed) this.#last = undefined;
     return removed;
   }
 
