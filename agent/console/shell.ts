@@ -45,7 +45,7 @@ export async function startShell(options: ShellOptions): Promise<Shell> {
   try {
     const args = ['sh', '-c', ENTER, 'sh', cgroup.directory, shell, ...(options.args ?? [])];
     const fds = [terminalFd, terminalFd, terminalFd];
-    ended = runChild({ file: '/bin/sh', args, env: ENVIRONMENT, fds, cwd: '/' }, killing.signal);
+    ended = runChild({ file: '/bin/sh', args, env: ENVIRONMENT, fds, cwd: '/' }, { signal: killing.signal });
   } catch (error) {
     await cgroup.remove();
     throw fromErrno(error, `start ${shell}`);

@@ -46,7 +46,10 @@ export async function launchInGuest(launcher: string, spec: LaunchSpec, fds: rea
   const status = readStatus(ours);
   try {
     const args = ['berth-init', '--launch', ...launchOptions(spec), '--', ...spec.args];
-    const ended = runChild({ file: launcher, args, env: spec.env, fds: [...fds, theirs], cwd: '/' }, LAUNCH_TIMEOUT_MS);
+    const ended = runChild(
+      { file: launcher, args, env: spec.env, fds: [...fds, theirs], cwd: '/' },
+      { timeoutMs: LAUNCH_TIMEOUT_MS },
+    );
     door.close(theirs);
     const [told] = await Promise.all([status.told, ended]);
     return outcome(told, spec);

@@ -43,7 +43,10 @@ const TEXTS: ReadonlyArray<readonly [string, string]> = [
 /** crun's words before the errno, by what it was doing. */
 const STAGES: ReadonlyArray<readonly [RegExp, StartStage]> = [
   [/\bchdir\b|working directory/i, 'directory'],
-  [/executable file|open executable|is not a regular file|find executable|\bexec(?:ve)? [`'(]|\bexec container process\b/i, 'program'],
+  [
+    /executable file|open executable|is not a regular file|find executable|\bexec(?:ve)? [`'(]|\bexec container process\b/i,
+    'program',
+  ],
   [/setres[ug]id|setgroups|capabilit|\bcaps?et\b|no.?new.?priv|rlimit/i, 'user'],
   [/cgroup|\bfork\b|\bclone\b|\bpty\b|console|\bpipe\b/i, 'resources'],
 ];
