@@ -9,7 +9,7 @@ import { hasCode } from '../../agent/errors.ts';
 import type { AgentClient } from '../../client/agent-client.ts';
 import { createContainer } from '../../client/container.ts';
 import { BOOT_TIMEOUT_MS, bootTestGuest, type TestGuest } from '../support/guest.ts';
-import { guestResources } from '../support/guest-resources.ts';
+import { guestResources, runInGuest } from '../support/guest-resources.ts';
 import { startPodContainer } from '../support/pod-container.ts';
 import { processesOf } from '../support/processes.ts';
 
@@ -32,6 +32,7 @@ describe('a share that does not answer', function () {
     await client.kata.createSandbox({ sandboxId: 'hanging', storages: [share] });
     // What is loaded and made once: crun's empty directory, the tools of a container.
     await (await startPodContainer(client, 'first')).remove();
+    await (await createContainer(client.kata, { args: ['true'], rootfs: guest.busybox })).remove();
   });
   after(async () => {
     await client?.close();
@@ -47,8 +48,9 @@ describe('a share that does not answer', function () {
       const bind = { driver: 'virtio-fs', source: SHARE, fstype: 'bind', options: ['bind'] };
       return { ...bind, mountPoint: `/run/hang-${at}`, fsGroup: { groupId: 7 } };
     });
+    const files = () => runInGuest(client, ['sh', '-c', "find /run -xdev | sed 's/probe-[0-9-]*/probe/' | sort"]);
     await guestResources(guest);
-    const before = await guestResources(guest);
+    const [before, filesBefore] = [await guestResources(guest), await files()];
     const servers = processesOf(`${guest.guest.cid}/share-`).filter(({ pid }) => pid !== guest.guest.pid);
     assert.ok(servers.length > 0);
 
@@ -95,6 +97,7 @@ describe('a share that does not answer', function () {
 
     for (const end = performance.now() + SETTLE_MS; ; ) {
       try {
+        assert.equal(await files(), filesBefore);
         assert.deepEqual(await guestResources(guest), before);
         return;
       } catch (error) {

@@ -3,6 +3,7 @@
 // file system that does not answer it hangs there, not on one of libuv's few.
 import { constants } from 'node:fs';
 import { mkdir, open, rmdir, unlink } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { native } from '../../../native/index.ts';
 import { AgentError, fromErrno, isErrno } from '../../errors.ts';
 
@@ -12,6 +13,8 @@ const DIRECTORY_ONLY = O_PATH | constants.O_DIRECTORY;
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 const MAKE_ATTEMPTS = 8;
+const BUSY_ATTEMPTS = 50;
+const BUSY_RETRY_MS = 20;
 
 export interface Making {
   /** Makes what is missing on the way, and the last with `mode`. */
@@ -77,7 +80,7 @@ export async function makeDirectory(path: string, mode = 0o755): Promise<string[
 }
 
 /** Removes a file, or a directory if it is empty. @returns whether it is gone: what is in use is left */
-export async function removeEmpty(path: string): Promise<boolean> {
+export async function removeEmpty(path: string, attempts = BUSY_ATTEMPTS): Promise<boolean> {
   const { parent, name } = splitPath(path);
   try {
     await withDirectory(parent, {}, async (directory) => {
@@ -91,6 +94,11 @@ export async function removeEmpty(path: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (isErrno(cause(error), 'ENOENT')) return true;
+    // A container that is being made may for a moment have a copy of our mounts in a recursive bind.
+    if (isErrno(cause(error), 'EBUSY') && attempts > 1) {
+      await sleep(BUSY_RETRY_MS);
+      return await removeEmpty(path, attempts - 1);
+    }
     if (isErrno(cause(error), 'ENOTEMPTY', 'EBUSY', 'EROFS')) return false;
     throw fromErrno(error, `remove ${path}`);
   }
