@@ -1,6 +1,7 @@
 // Makes a container, or nothing: every step that was done is undone when a later one fails.
 import { readMounts } from '../guest/mount-table.ts';
 import type { PassedConnections } from '../process/passed-connections.ts';
+import type { OutputOptions } from '../process/stdio.ts';
 import { bundleOf, mountRootfs, removeTree, writeBundleFile } from './bundle.ts';
 import { openCgroup } from './cgroup.ts';
 import { Container } from './container.ts';
@@ -30,6 +31,10 @@ export interface CreateContainerRequest {
   readonly labels?: Readonly<Record<string, string>>;
   /** Name of the client that asks; empty for one of Kata's. */
   readonly owner?: string;
+  /** Of the init process's output; as Kata has it unless told. */
+  readonly output?: OutputOptions | undefined;
+  /** Without one the init process reads /dev/null; there is one unless told. */
+  readonly stdin?: boolean | undefined;
   /** Where the init process's streams go, instead of into logs. */
   readonly passed?: PassedConnections | undefined;
 }
@@ -68,7 +73,7 @@ async function build(
     copiedMounts = [],
     labels = {},
     owner = '',
-    passed,
+    ...streams
   }: CreateContainerRequest,
   sandbox: SandboxView,
   undo: AsyncDisposableStack,
@@ -96,7 +101,7 @@ async function build(
   const cgroup = openCgroup(spec.linux.cgroupsPath ?? `/${id}`);
   undo.defer(() => cgroup.remove(sandbox.cgroupParent ?? DEFAULT_CGROUP_PARENT));
   undo.defer(() => host.crun.delete(id));
-  const init = await launch(host, { containerId: id, execId: id, process: spec.process, passed }, (stdio) =>
+  const init = await launch(host, { containerId: id, execId: id, process: spec.process, ...streams }, (stdio) =>
     host.crun.create(id, bundle.directory, stdio),
   );
   undo.defer(() => init.close());

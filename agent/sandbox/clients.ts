@@ -1,6 +1,7 @@
 // Who talks to the agent: a client is one connection, or several one after the other that show the same session.
 // What a client may hold is bounded here, by name; what it owns learns from here that it has gone.
 import { AgentError } from '../errors.ts';
+import { type Clock, SYSTEM_CLOCK } from './clock.ts';
 import type { EventLog } from './event-log.ts';
 
 /** Bounds of one client. */
@@ -37,22 +38,6 @@ export interface ClientInfo {
   readonly processes: number;
 }
 
-/** What time is to the registry; simulated in tests. */
-export interface ClientClock {
-  /** ms, monotonic */
-  now(): number;
-  /** Returns what cancels it. */
-  after(ms: number, run: () => void): () => void;
-}
-
-export const SYSTEM_CLOCK: ClientClock = {
-  now: () => performance.now(),
-  after: (ms, run) => {
-    const timer = setTimeout(run, ms);
-    return () => clearTimeout(timer);
-  },
-};
-
 export class Client {
   id: string;
   name = '';
@@ -68,9 +53,9 @@ export class Client {
   #processes = 0;
   #tokens = CLIENT_LIMITS.callsPerSecond as number;
   #refilledAt: number;
-  readonly #clock: ClientClock;
+  readonly #clock: Clock;
 
-  constructor(connection: CallingConnection, clock: ClientClock) {
+  constructor(connection: CallingConnection, clock: Clock) {
     this.id = connection.id;
     this.protocol = connection.protocol;
     this.peer = connection.peer;
@@ -114,11 +99,11 @@ export class Client {
 
 export class Clients {
   readonly #events: EventLog;
-  readonly #clock: ClientClock;
+  readonly #clock: Clock;
   readonly #byConnection = new Map<string, Client>();
   readonly #bySession = new Map<string, Client>();
 
-  constructor(events: EventLog, clock: ClientClock = SYSTEM_CLOCK) {
+  constructor(events: EventLog, clock: Clock = SYSTEM_CLOCK) {
     this.#events = events;
     this.#clock = clock;
   }

@@ -1,12 +1,7 @@
 // How long things live without anybody asking for them: a pure table of leases, its clock injected.
 // INVARIANT: a lease runs out once, and never while somebody is attached.
 
-export interface LeaseClock {
-  /** ms, monotonic */
-  now(): number;
-  /** Returns what cancels it. */
-  after(ms: number, run: () => void): () => void;
-}
+import type { Clock } from './clock.ts';
 
 export interface Lease {
   /** From now on for its whole time again. */
@@ -22,12 +17,12 @@ export interface Lease {
 /** A timer takes 31 bits of milliseconds. */
 const MAX_SLEEP_MS = 2 ** 31 - 1;
 
-export function startLease(ttlMs: number, onExpired: () => void, clock: LeaseClock): Lease {
+export function startLease(ttlMs: number, onExpired: () => void, clock: Clock): Lease {
   return new TimedLease(ttlMs, onExpired, clock);
 }
 
 class TimedLease implements Lease {
-  readonly #clock: LeaseClock;
+  readonly #clock: Clock;
   readonly #onExpired: () => void;
   #ttlMs: number;
   #deadline: number;
@@ -35,7 +30,7 @@ class TimedLease implements Lease {
   #over = false;
   #cancelTimer: (() => void) | undefined;
 
-  constructor(ttlMs: number, onExpired: () => void, clock: LeaseClock) {
+  constructor(ttlMs: number, onExpired: () => void, clock: Clock) {
     this.#clock = clock;
     this.#onExpired = onExpired;
     this.#ttlMs = ttlMs;

@@ -1,5 +1,6 @@
 // What ends a process though nobody asks for it: its time, its lease, its client's leaving.
-import { type LeaseClock, startLease } from './leases.ts';
+import type { Clock } from './clock.ts';
+import { startLease } from './leases.ts';
 import type { EndReason, ProcessClient, ProcessEntry } from './process-entry.ts';
 import type { StartRequest } from './start-process.ts';
 
@@ -8,7 +9,7 @@ const MAX_SLEEP_MS = 2 ** 31 - 1;
 
 export interface LifetimeHost {
   readonly clients: { onGone(client: ProcessClient, callback: () => void): () => void };
-  readonly clock: LeaseClock;
+  readonly clock: Clock;
   /** At most once for each reason. */
   onEnd(reason: EndReason): void;
 }
@@ -43,7 +44,7 @@ export function watchLifetime(
   return { close };
 }
 
-function afterMs(clock: LeaseClock, ms: number, run: () => void): () => void {
+function afterMs(clock: Clock, ms: number, run: () => void): () => void {
   const deadline = clock.now() + ms;
   let cancel: () => void;
   const sleep = () => {

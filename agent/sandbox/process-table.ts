@@ -7,9 +7,9 @@ import { checkExecId } from '../container/spec/ids.ts';
 import { AgentError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { ContainerProcess } from '../process/container-process.ts';
+import type { Clock } from './clock.ts';
 import type { NewEvent } from './event-log.ts';
 import type { GuestProcesses } from './guest-processes.ts';
-import type { LeaseClock } from './leases.ts';
 import { type EndReason, type ProcessClient, ProcessEntry, type ProcessRef, type SignalScope } from './process-entry.ts';
 import { type LifetimeWatch, watchLifetime } from './process-lifetime.ts';
 import type { Sandbox } from './sandbox.ts';
@@ -25,7 +25,7 @@ export interface ProcessTableHost {
   readonly guest: Pick<GuestProcesses, 'start'>;
   readonly events: { append(event: NewEvent): unknown };
   readonly clients: { onGone(client: ProcessClient, callback: () => void): () => void };
-  readonly clock: LeaseClock;
+  readonly clock: Clock;
   readonly log: Logger;
 }
 

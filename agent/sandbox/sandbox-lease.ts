@@ -1,17 +1,18 @@
 // The lease of the whole sandbox: when no client renews it for its time, what is in the VM goes, and the VM with it.
 import { AgentError } from '../errors.ts';
-import { type Lease, type LeaseClock, startLease } from './leases.ts';
+import type { Clock } from './clock.ts';
+import { type Lease, startLease } from './leases.ts';
 
 const MIN_TTL_MS = 1_000;
 const MAX_TTL_MS = 86_400_000;
 
 export class SandboxLease {
-  readonly #clock: LeaseClock;
+  readonly #clock: Clock;
   readonly #onExpired: () => void;
   #lease: Lease | undefined;
 
   /** @param onExpired called once, when a lease has run out */
-  constructor(onExpired: () => void, clock: LeaseClock) {
+  constructor(onExpired: () => void, clock: Clock) {
     this.#onExpired = onExpired;
     this.#clock = clock;
   }

@@ -47,23 +47,6 @@ export const AGENT = {
   addEntropy: agent('AddEntropy', v1.AddEntropyRequest, v1.AddEntropyResponse),
   shutdown: agent('Shutdown', v1.ShutdownRequest, v1.ShutdownResponse),
   sandboxLease: agent('SandboxLease', v1.SandboxLeaseRequest, v1.SandboxLeaseResponse),
-  top: agent('Top', v1.TopRequest, v1.TopResponse),
 };
 
 export const EVENTS = { watch: service('Events')('Watch', v1.WatchEventsRequest, v1.Event) };
-
-const file = service('Files');
-export const FILES = {
-  read: file('Read', v1.ReadFileRequest, v1.ReadFileResponse),
-  write: file('Write', v1.WriteFileRequest, v1.WriteFileResponse),
-  stat: file('Stat', v1.StatRequest, v1.FileInfo),
-  list: file('List', v1.ListFilesRequest, v1.ListFilesResponse),
-  makeDirectory: file('MakeDirectory', v1.MakeDirectoryRequest, v1.FileInfo),
-  rename: file('Rename', v1.RenameRequest, v1.FileInfo),
-  remove: file('Remove', v1.RemoveRequest, v1.RemoveResponse),
-  tarOut: file('TarOut', v1.TarOutRequest, v1.TarChunk),
-  tarIn: file('TarIn', v1.TarInRequest, v1.TarInResponse),
-  watch: file('Watch', v1.WatchFilesRequest, v1.FileChange),
-};
-
-export const TUNNELS = { open: service('Tunnels')('Open', v1.TunnelRequest, v1.TunnelResponse) };

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { berth } from '#proto/berth.js';
 import { hasCode, isAgentError } from '../../agent/errors.ts';
 import type { AgentClient } from '../../client/agent-client.ts';
+import { connect as connectGuest } from '../../client/api/guest.ts';
 import type { RpcChannel } from '../../client/rpc/channel.ts';
 import { connect } from '../../client/rpc/connect.ts';
 import { type MethodTypes, openStream } from '../../client/rpc/typed.ts';
@@ -147,6 +148,32 @@ describe('berth.v1 on a booted guest', () => {
     assert.deepEqual(again.slice(1), seen);
     const late = (await watch({ sequence: 1n << 40n }))[Symbol.asyncIterator]().next();
     await assert.rejects(late, (error) => hasCode(error, 'out_of_range'));
+  });
+
+  it('keeps the output of the init process as asked, and removes the container when its lease runs out', async () => {
+    await using program = await connectGuest(guest.guest.address);
+    await create({
+      specJson: spec({ process: { args: ['sh', '-c', 'seq 1 20000; echo end'], cwd: '/', env: ['PATH=/bin'] } }),
+      stdout: { delivery: v1.Delivery.DELIVERY_LATEST, limitBytes: 8192 },
+      lifetime: { leaseMs: 2_000 },
+    });
+    const container = program.container(ID);
+    await container.start();
+    const init = await container.init();
+    await init.wait();
+    const { init: told } = await container.inspect();
+    assert.ok((told?.stdout?.start ?? 0n) > 0n, 'it was to keep the newest bytes only');
+    const pieces = await Array.fromAsync(init.stdout.pieces());
+    assert.ok(
+      Buffer.concat(pieces.flatMap((piece) => (piece.kind === 'data' ? [piece.data] : [])))
+        .toString()
+        .endsWith('\nend\n'),
+    );
+    init.detach();
+    for await (const event of program.events({ after: 'start', containerIds: [ID] })) {
+      if (event.kind === 'container.leased-out') assert.equal(event.fields['reason'], 'lease');
+      if (event.kind === 'container.deleted' && (await program.containers()).every(({ id }) => id !== ID)) break;
+    }
   });
 
   it('says who it is and what it can do', async () => {

@@ -3,7 +3,9 @@ import { bootId } from '../../guest/facts.ts';
 import type { Logger } from '../../log.ts';
 import type { Turns } from '../../process/stream/turns.ts';
 import type { Method } from '../../rpc/service.ts';
-import { type Clients, SYSTEM_CLOCK } from '../../sandbox/clients.ts';
+import type { Clients } from '../../sandbox/clients.ts';
+import { SYSTEM_CLOCK } from '../../sandbox/clock.ts';
+import { ContainerLifetimes } from '../../sandbox/container-lifetime.ts';
 import { GuestProcesses, type GuestProcessHost } from '../../sandbox/guest-processes.ts';
 import { ProcessTable } from '../../sandbox/process-table.ts';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
@@ -24,9 +26,10 @@ export interface BerthHost {
 export function berthMethods({ sandbox, clients, self, turns, guestProcesses, log }: BerthHost): Method[] {
   const guest = new GuestProcesses(guestProcesses);
   const processes = new ProcessTable({ sandbox, guest, events: sandbox.events, clients, clock: SYSTEM_CLOCK, log });
+  const lifetimes = new ContainerLifetimes({ sandbox, processes, clients, clock: SYSTEM_CLOCK, events: sandbox.events, log });
   return [
     ...agentMethods(sandbox, clients, self),
-    ...containerMethods(sandbox, clients),
+    ...containerMethods({ sandbox, clients, processes, lifetimes, bootId }),
     ...processMethods({ processes, clients, turns, bootId }),
     ...eventMethods(sandbox.events, clients, bootId),
   ];

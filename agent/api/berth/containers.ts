@@ -7,27 +7,43 @@ import type { Storage } from '../../container/storage/storage.ts';
 import { AgentError } from '../../errors.ts';
 import type { Method } from '../../rpc/service.ts';
 import type { Clients } from '../../sandbox/clients.ts';
+import type { ContainerLifetimes } from '../../sandbox/container-lifetime.ts';
+import type { ProcessTable } from '../../sandbox/process-table.ts';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
 import { containerMessage } from './container-message.ts';
 import { containerStats } from './container-stats.ts';
 import { checkLabels, matchesLabels } from './labels.ts';
 import { berthService } from './method.ts';
+import { lifetimeMessage, processMessage } from './process-message.ts';
+import { checkKey, toLifetime, toOutput } from './start-request.ts';
 
 const v1 = berth.v1;
-/** Of a create's or start's key. */
-export const MAX_KEY_BYTES = 128;
 /** A CPU quota is told for this period. */
 const PERIOD_US = 100_000n;
 const STATS_INTERVAL_MS = { least: 100, most: 3_600_000 };
 
-export function containerMethods(sandbox: Sandbox, clients: Clients): Method[] {
+export interface ContainerMethodOptions {
+  readonly sandbox: Sandbox;
+  readonly clients: Clients;
+  readonly processes: ProcessTable;
+  readonly lifetimes: ContainerLifetimes;
+  bootId(): Promise<string>;
+}
+
+export function containerMethods({ sandbox, clients, processes, lifetimes, bootId }: ContainerMethodOptions): Method[] {
   const { unary, serverStream } = berthService('Containers', clients);
+  const told = async (container: Container) => ({
+    ...containerMessage(container),
+    init: processMessage(processes.get({ containerId: container.id, processId: '' }), await bootId()),
+    lifetime: lifetimeMessage(lifetimes.of(container)),
+  });
   const alone = async (id: string, work: (container: Container) => Promise<void>) => {
     await sandbox.alone(id, work);
-    return containerMessage(sandbox.container(id));
+    return told(sandbox.container(id));
   };
   return [
     unary('Create', v1.CreateContainerRequest, v1.Container, async (request, { client }) => {
+      const lifetime = toLifetime(request.lifetime);
       const container = await sandbox.createContainer({
         id: request.id,
         spec: readSpec(request.specJson),
@@ -36,18 +52,21 @@ export function containerMethods(sandbox: Sandbox, clients: Clients): Method[] {
         key: checkKey(request.key),
         labels: checkLabels(request.labels),
         owner: client.name,
+        output: toOutput(request),
+        stdin: request.stdin,
       });
-      return containerMessage(container);
+      lifetimes.watch(container, lifetime, client);
+      return told(container);
     }),
     unary('Start', v1.StartContainerRequest, v1.Container, ({ id }) =>
       alone(id, async (container) => {
         if (container.state !== 'running') await container.start();
       }),
     ),
-    unary('List', v1.ListRequest, v1.ListResponse, ({ labels }) => ({
-      containers: sandbox.containers.filter((container) => matchesLabels(container.labels, labels)).map(containerMessage),
+    unary('List', v1.ListRequest, v1.ListResponse, async ({ labels }) => ({
+      containers: await Promise.all(sandbox.containers.filter((container) => matchesLabels(container.labels, labels)).map(told)),
     })),
-    unary('Inspect', v1.InspectContainerRequest, v1.Container, ({ id }) => containerMessage(sandbox.container(id))),
+    unary('Inspect', v1.InspectContainerRequest, v1.Container, ({ id }) => told(sandbox.container(id))),
     unary('Delete', v1.DeleteContainerRequest, v1.DeleteContainerResponse, async ({ id }) => {
       await sandbox.removeContainer(id);
       return {};
@@ -62,12 +81,6 @@ export function containerMethods(sandbox: Sandbox, clients: Clients): Method[] {
       containerStats(sandbox.container(id), checkInterval(intervalMs), signal),
     ),
   ];
-}
-
-/** @throws invalid_argument */
-export function checkKey(key: string): string {
-  if (Buffer.byteLength(key) <= MAX_KEY_BYTES) return key;
-  throw new AgentError('invalid_argument', `key: longer than ${MAX_KEY_BYTES} bytes`, { fields: { field: 'key' } });
 }
 
 function checkInterval(intervalMs: number): number {

@@ -46,7 +46,7 @@ function stdinMessage({ accepted, delivered, state }: StdinLog): berth.v1.StdinS
   return { accepted, delivered, closed: state !== 'open', readerGone: state === 'refused' };
 }
 
-function lifetimeMessage(lifetime: Lifetime): berth.v1.Lifetime.$Properties {
+export function lifetimeMessage(lifetime: Lifetime): berth.v1.Lifetime.$Properties {
   if (lifetime.kind === 'lease') return { leaseMs: lifetime.ttlMs };
   return lifetime.kind === 'connection' ? { connection: true } : { keep: true };
 }

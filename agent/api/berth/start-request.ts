@@ -25,11 +25,7 @@ export function toStartRequest(request: berth.v1.StartRequest): StartRequest {
     processId: request.processId,
     program: toProgram(program),
     key: checkKey(request.key),
-    output: {
-      stdout: toRetention(request.stdout, 'stdout'),
-      stderr: toRetention(request.stderr, 'stderr'),
-      drainMs: undefined,
-    },
+    output: toOutput(request),
     stdin: request.stdin,
     lifetime: toLifetime(request.lifetime),
     timeoutMs: timeoutMs > BigInt(Number.MAX_SAFE_INTEGER) ? refuse('timeout_ms', 'is too large') : Number(timeoutMs),
@@ -62,6 +58,11 @@ function toProgram(program: berth.v1.Program.$Properties): Program {
   };
 }
 
+/** Of whatever can be asked to keep output. @throws invalid_argument */
+export function toOutput({ stdout, stderr }: Pick<berth.v1.StartRequest.$Properties, 'stdout' | 'stderr'>): OutputOptions {
+  return { stdout: toRetention(stdout, 'stdout'), stderr: toRetention(stderr, 'stderr'), drainMs: undefined };
+}
+
 function toRetention(options: berth.v1.OutputOptions.$Properties | null | undefined, field: string): OutputOptions['stdout'] {
   const limit = options?.limitBytes || LIMIT.usual;
   if (limit < LIMIT.least || limit > LIMIT.most) refuse(`${field}.limit_bytes`, `is not from ${LIMIT.least} to ${LIMIT.most}`);
@@ -72,13 +73,15 @@ function toRetention(options: berth.v1.OutputOptions.$Properties | null | undefi
   return { mode, limit, history };
 }
 
-function toLifetime(lifetime: berth.v1.Lifetime.$Properties | null | undefined): Lifetime {
+/** @throws invalid_argument */
+export function toLifetime(lifetime: berth.v1.Lifetime.$Properties | null | undefined): Lifetime {
   if (lifetime?.leaseMs != null) {
     return lifetime.leaseMs > 0 ? { kind: 'lease', ttlMs: lifetime.leaseMs } : refuse('lifetime.lease_ms', 'must be above 0');
   }
   return lifetime?.connection ? { kind: 'connection' } : { kind: 'keep' };
 }
 
-function checkKey(key: string): string {
+/** @throws invalid_argument */
+export function checkKey(key: string): string {
   return Buffer.byteLength(key) <= MAX_KEY_BYTES ? key : refuse('key', `is longer than ${MAX_KEY_BYTES} bytes`);
 }

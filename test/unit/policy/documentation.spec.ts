@@ -23,10 +23,7 @@ const policies = [...page.matchAll(/^```toml\n(.*?)^```/gms)].map((match) => mat
 const caller: Caller = { id: 'c1', protocol: 'ttrpc', peer: 'vsock:2:1' };
 
 /** Methods of ours that the page speaks of and that may not be served by this build. */
-const OURS = [
-  { service: 'berth.v1.Processes', name: 'Start', request: berth.v1.StartRequest },
-  { service: 'berth.v1.Files', name: 'Read', request: berth.v1.ReadFileRequest },
-];
+const OURS = [{ service: 'berth.v1.Processes', name: 'Start', request: berth.v1.StartRequest }];
 
 function guardOf(policy: string | undefined): Guard {
   const known = [...absentMethods(), ...OURS].map(({ service, name, request }) => {

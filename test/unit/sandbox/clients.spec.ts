@@ -1,28 +1,8 @@
 import assert from 'node:assert/strict';
 import { hasCode } from '../../../agent/errors.ts';
-import { CLIENT_LIMITS, type ClientClock, Clients, SESSION_GRACE_MS } from '../../../agent/sandbox/clients.ts';
+import { CLIENT_LIMITS, Clients, SESSION_GRACE_MS } from '../../../agent/sandbox/clients.ts';
 import { EventLog } from '../../../agent/sandbox/event-log.ts';
-
-class SimulatedClock implements ClientClock {
-  #now = 0;
-  readonly #timers = new Set<{ at: number; run: () => void }>();
-
-  now = () => this.#now;
-  after = (ms: number, run: () => void) => {
-    const timer = { at: this.#now + ms, run };
-    this.#timers.add(timer);
-    return () => void this.#timers.delete(timer);
-  };
-
-  advance(ms: number): void {
-    this.#now += ms;
-    for (const timer of [...this.#timers]) {
-      if (timer.at > this.#now) continue;
-      this.#timers.delete(timer);
-      timer.run();
-    }
-  }
-}
+import { SimulatedClock } from '../../support/simulated-clock.ts';
 
 const connection = (id: string) => ({ id, protocol: 'grpc', peer: 'vsock:2:1' });
 const said = (session = '') => ({ name: 'shim', version: '1', session });
