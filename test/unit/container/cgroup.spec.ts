@@ -55,7 +55,7 @@ describe('the cgroup of a container', () => {
       throttledNs: 5_000_000n,
     });
     const { stat, ...memory } = stats.memory;
-    assert.deepEqual(memory, { current: 4096n, peak: 8192n, limit: undefined, failures: 7n });
+    assert.deepEqual(memory, { current: 4096n, peak: 8192n, limit: undefined, failures: 7n, oomKills: 1n });
     assert.equal(stat.get('inactive_file'), 9007199254740993n);
     assert.deepEqual(stats.swap, { current: 1n, peak: 2n, limit: 0n, failures: 6n });
     assert.deepEqual(stats.pids, { current: 3n, limit: 100n });
