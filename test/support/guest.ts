@@ -1,6 +1,6 @@
 // Booted guests for tests: one that all files of a run share, and others for a test that needs its own command line.
 // A guest whose test fails shows the end of its console, and its console log is kept under build/test-logs.
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AgentClient } from '../../client/agent-client.ts';
 import { connect } from '../../client/connect.ts';
@@ -47,10 +47,9 @@ export interface TestGuestOptions extends BootOptions {
 /** A guest, the caller's to dispose of. */
 export async function bootTestGuest({ sandbox = true, ...options }: TestGuestOptions = {}): Promise<TestGuest> {
   await mkdir(LOGS, { recursive: true });
-  const guest = await bootGuest({
+  const guest = await bootTwiceAtMost({
     cpus: Number(process.env['BERTH_TEST_CPUS'] ?? 2),
     disks: ['busybox', 'debian'].map((name) => ({ path: join(IMAGES, `${name}.erofs`), readonly: true, serial: name })),
-    consoleLog: join(LOGS, `${process.pid}-${boots++}.console.log`),
     timeoutMs: BOOT_TIMEOUT_MS,
     ...options,
     cmdline: ['agent.log=debug', ...(options.cmdline ?? [])],
@@ -72,6 +71,22 @@ export async function bootTestGuest({ sandbox = true, ...options }: TestGuestOpt
       await guest.stop();
     },
   };
+}
+
+/**
+ * QEMU's emulation of several processors has been seen to run into kernel code that was being patched, and the kernel to panic before it had
+ * started anything of ours. That is told and tried once more; a panic that comes later is not.
+ */
+async function bootTwiceAtMost(options: BootOptions): Promise<Guest> {
+  const consoleLog = join(LOGS, `${process.pid}-${boots++}.console.log`);
+  try {
+    return await bootGuest({ consoleLog, ...options });
+  } catch (error) {
+    const said = await readFile(consoleLog, 'utf8').catch(() => '');
+    if (!said.includes('Kernel panic') || said.includes('kata-agent')) throw error;
+    console.warn(`the kernel panicked before PID 1 (${consoleLog}); the guest is booted once more`);
+    return await bootGuest({ ...options, consoleLog: join(LOGS, `${process.pid}-${boots++}.console.log`) });
+  }
 }
 
 afterEach(function () {

@@ -91,10 +91,10 @@ const CALLS: BadCall[] = [
   },
   {
     rpc: 'CreateContainer',
-    title: 'a device, which is not served yet',
+    title: 'a disk without a PCI path',
     call: create({ containerId: 'bad', OCI: spec(), devices: [{ type: 'blk', vmPath: '/dev/vdz', containerPath: '/dev/x' }] }),
-    code: 'unimplemented',
-    text: /devices/,
+    code: 'invalid_argument',
+    text: /devices\[0\]\.id/,
   },
   {
     rpc: 'CreateContainer',
