@@ -8,7 +8,7 @@ import { BOOT_TIMEOUT_MS, bootTestGuest, type TestGuest } from '../support/guest
 import { guestResources } from '../support/guest-resources.ts';
 
 const LONG = process.env['BERTH_TEST_LONG'] !== undefined;
-const CYCLES = LONG ? 500 : 40;
+const CYCLES = LONG ? 500 : 20;
 const AT_A_TIME = 4;
 /** By then what is loaded when first needed is loaded, and the compiler has done most of its work. */
 const SETTLED = CYCLES / 5;
