@@ -4,7 +4,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { berth } from '#proto/berth.js';
 import { AgentError, isAgentError } from '../../agent/errors.ts';
 import type { TypedStream } from '../rpc/typed.ts';
-import { type Ending, endingOf } from './ending.ts';
 import { type InputRefusal, ProcessInput } from './input.ts';
 import type { Link } from './link.ts';
 import { PROCESSES } from './methods.ts';
@@ -38,13 +37,10 @@ export class Attachment {
   readonly stdin: ProcessInput;
   readonly stdout: ProcessOutput;
   readonly stderr: ProcessOutput;
-  readonly ending: Promise<Ending>;
   readonly #link: Link;
   readonly #ref: berth.v1.ProcessRef.$Properties;
   readonly #options: AttachOptions;
   readonly #terminal: boolean;
-  readonly #resolveEnding: (ending: Ending) => void;
-  readonly #rejectEnding: (error: unknown) => void;
   readonly #closed = new AbortController();
   /** By the `open` that has not been answered yet. */
   readonly #givenCredit = new Map<ProcessOutput, number>();
@@ -64,11 +60,6 @@ export class Attachment {
       send: (offset, data) => this.#send({ stdin: { offset, data } }),
       sendEnd: (offset) => this.#send({ stdinClose: { offset } }),
     });
-    const ending = Promise.withResolvers<Ending>();
-    this.ending = ending.promise;
-    this.#resolveEnding = ending.resolve;
-    this.#rejectEnding = ending.reject;
-    this.ending.catch(() => {});
   }
 
   /** Sees that there is a call. */
@@ -78,10 +69,6 @@ export class Attachment {
     void this.#run().finally(() => {
       this.#running = false;
     });
-  }
-
-  resize(rows: number, columns: number): void {
-    this.#send({ resize: { rows, columns } });
   }
 
   /** Leaves; the process goes on. */
@@ -170,10 +157,7 @@ export class Attachment {
     } else if (outputHeld) this.#output(outputHeld.stream).heldBy(toHolders(outputHeld.holders));
     else if (stdinAccepted) this.stdin.accept(stdinAccepted.offset ?? 0n);
     else if (stdinFailed) this.stdin.refuse(REFUSALS[stdinFailed.reason ?? 0] ?? 'closed', stdinFailed.message ?? '');
-    else if (exit) {
-      this.#resolveEnding(endingOf(exit));
-      this.stdin.refuse('process-ended', 'the process has ended');
-    }
+    else if (exit) this.stdin.refuse('process-ended', 'the process has ended');
   }
 
   #push(stream: berth.v1.OutputStream | null | undefined, piece: OutputPiece): void {
@@ -192,7 +176,6 @@ export class Attachment {
       acknowledge: (offset) => {
         if (this.#options.primary) this.#send({ acknowledge: { stream, offset } });
       },
-      left: () => {},
     };
   }
 
@@ -206,7 +189,6 @@ export class Attachment {
     this.stdout.fail(told);
     this.stderr.fail(told);
     this.stdin.refuse('closed', told.message);
-    this.#rejectEnding(told);
   }
 }
 

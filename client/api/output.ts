@@ -27,8 +27,6 @@ export interface OutputFeed {
   wanted(): void;
   credit(bytes: number): void;
   acknowledge(offset: bigint): void;
-  /** Nobody will read it any more. */
-  left(): void;
 }
 
 export class ProcessOutput implements AsyncIterable<Buffer> {
@@ -145,7 +143,6 @@ export class ProcessOutput implements AsyncIterable<Buffer> {
     if (this.#ended !== 'no') return;
     this.#ended = 'left';
     this.#pieces.length = 0;
-    this.#feed.left();
     this.#wake?.();
   }
 

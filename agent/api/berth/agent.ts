@@ -5,7 +5,7 @@ import { berth } from '#proto/berth.js';
 import { AgentError } from '../../errors.ts';
 import { setClock } from '../../guest/clock.ts';
 import { addEntropy } from '../../guest/entropy.ts';
-import { readGuestFacts } from '../../guest/facts.ts';
+import { bootId, readGuestFacts } from '../../guest/facts.ts';
 import type { Logger } from '../../log.ts';
 import type { Method } from '../../rpc/service.ts';
 import { CLIENT_LIMITS, type Clients } from '../../sandbox/clients.ts';
@@ -46,14 +46,13 @@ export function agentMethods(sandbox: Sandbox, clients: Clients, self: AgentSelf
       checkName('version', version);
       const fresh = (await promisify(randomBytes)(16)).toString('hex');
       const client = clients.hello(caller, { name, version, session }, fresh);
-      const { bootId } = await readGuestFacts();
       return {
         agentVersion: AGENT_VERSION,
         apiLevel: API_LEVEL,
         features: [...FEATURES],
         session: client.session,
         clientId: client.id,
-        bootId,
+        bootId: await bootId(),
         generation: self.generation,
         limits: {
           streams: CLIENT_LIMITS.streams,
