@@ -1,0 +1,65 @@
+// How the streams of a process outlive the agent: PID 1 holds their fds under a key of 16 bytes, and a file in memory that is among them
+// tells the next agent all there is to know, so the key is all that needs to be written down before the process is started.
+import type { Stdio } from './stdio.ts';
+import type { Budget } from './stream/budget.ts';
+
+/** PID 1's store of fds, as the streams need it; keeper.fds is one. */
+export interface FdStore {
+  /** Resolves once they are held. Up to 16 fds; they stay the caller's, and the store has its own. One put for each key. */
+  put(key: Buffer, fds: readonly number[]): Promise<void>;
+  /** Its fds in their order, the caller's to close; the store keeps its own. [] for a key that is not there. */
+  get(key: Buffer): Promise<number[]>;
+  /** Closes what is held under the key. One that is not there is fine. */
+  delete(key: Buffer): Promise<void>;
+}
+
+/** Where the streams of one process are kept: `StdioOptions.keep`. Without it they end with the agent. */
+export interface StdioKeeping {
+  readonly store: FdStore;
+  /** From {@link newStdioKey}; written down before the process is started. */
+  readonly key: Buffer;
+}
+
+/**
+ * Takes over the streams of a process that an earlier agent started (adopt-stdio.ts, loaded when needed). The result is as `prepareStdio`'s
+ * `attach` gives it: every offset, acknowledgement and end as the earlier agent left it; tell it `processExited` as always.
+ * @throws not_found when nothing is kept under the key; failed_precondition when it was kept by an agent that this one does not understand
+ */
+export type AdoptStdio = (keeping: StdioKeeping, options: AdoptOptions) => Promise<Stdio>;
+
+export interface AdoptOptions {
+  /** Of all logs together. */
+  readonly budget: Budget;
+}
+
+/** The parts that go before the rest does, because what holds them open is noticed at the other end; each has its own key. */
+export const PARTS = { whole: 0, stdin: 1, stdout: 2, stderr: 3 } as const;
+export type Part = keyof typeof PARTS;
+
+const KEY_BYTES = 16;
+const PART_AT = KEY_BYTES - 1;
+let made = 0;
+
+/** Like no other of this boot: when it was made, and the how-manieth it is. Its last byte is 0 and stands for the part. */
+export function newStdioKey(): Buffer {
+  const key = Buffer.alloc(KEY_BYTES);
+  key.writeBigUInt64LE(process.hrtime.bigint(), 0);
+  key.writeUInt32LE(++made >>> 0, 8);
+  return key;
+}
+
+export function keyOfPart(key: Buffer, part: Part): Buffer {
+  const own = Buffer.from(key);
+  own[PART_AT] = PARTS[part];
+  return own;
+}
+
+/** The process that a key of the store belongs to, by the key that was written down: for finding what belongs to nobody. */
+export function processKeyOf(key: Buffer): Buffer {
+  return keyOfPart(key, 'whole');
+}
+
+/** Lets go of all that is kept of a process, adopted or not. */
+export async function forgetStdio({ store, key }: StdioKeeping): Promise<void> {
+  await Promise.all((Object.keys(PARTS) as Part[]).map((part) => store.delete(keyOfPart(key, part))));
+}
