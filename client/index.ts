@@ -17,5 +17,6 @@ export {
   type StartOptions,
   type StartStage,
 } from './api/start.ts';
+export { UnsupportedError } from './api/unsupported.ts';
 export type { Rootfs } from './rootfs.ts';
 export { bootGuest } from './vm/boot.ts';

@@ -10,7 +10,7 @@ import { CONTAINERS } from './methods.ts';
 import { specJson } from './oci-spec.ts';
 import type { Process } from './process.ts';
 import { Processes } from './processes.ts';
-import { type Lifetime, lifetimeMessage, type OutputOptions, outputOptions } from './start.ts';
+import { type Lifetime, lifetimeMessage, neededFor, type OutputOptions, outputOptions } from './start.ts';
 
 const { State } = berth.v1.Container;
 
@@ -54,6 +54,8 @@ export class Container extends Processes implements AsyncDisposable {
   /** Makes one whose init process waits for {@link start}. @throws AgentError; nothing is left in the guest then */
   static async create(link: Link, options: CreateOptions): Promise<Container> {
     const id = options.id ?? `c-${randomUUID().slice(0, 13)}`;
+    const lifetime = options.lifetime ?? 'keep';
+    for (const feature of neededFor({ ...options, lifetime })) link.need(feature);
     const { storages, rootPath } = prepareRoot(id, options.rootfs);
     await link.call(
       CONTAINERS.create,
@@ -66,9 +68,9 @@ export class Container extends Processes implements AsyncDisposable {
         stderr: outputOptions(options.stderr),
         key: options.key ?? randomUUID(),
         labels: { ...options.labels },
-        lifetime: lifetimeMessage(options.lifetime ?? 'keep'),
+        lifetime: lifetimeMessage(lifetime),
       },
-      { repeatable: true },
+      { repeatable: link.has('keys') },
     );
     return new Container(link, id, { owned: true });
   }

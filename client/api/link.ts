@@ -7,6 +7,7 @@ import type { CallOptions, RpcChannel } from '../rpc/channel.ts';
 import { connect } from '../rpc/connect.ts';
 import { type MethodTypes, openStream, type TypedStream } from '../rpc/typed.ts';
 import { version } from '../version.ts';
+import { type Feature, UnsupportedError } from './unsupported.ts';
 
 const { HelloRequest, HelloResponse } = berth.v1;
 
@@ -15,6 +16,9 @@ export interface LinkOptions {
   readonly name?: string;
   /** How long nobody may answer before calls fail with `unavailable`, ms. Default 30 000. */
   readonly patienceMs?: number;
+  /** What `connect` does when nobody listens there: dial again for `patienceMs`, the default, or fail. */
+  readonly firstDial?: 'patient' | 'once';
+  /** Gives `connect` up. */
   readonly signal?: AbortSignal;
 }
 
@@ -22,6 +26,8 @@ export interface LinkOptions {
 export interface Method<Req, Res> extends MethodTypes<Req, Res> {
   readonly service: string;
   readonly name: string;
+  /** What the agent must have announced for it; absent for what every agent with berth.v1 has. */
+  readonly feature?: Feature;
 }
 
 export interface LinkCallOptions extends CallOptions {
@@ -34,6 +40,10 @@ const FIRST_REDIAL_MS = 10;
 const LAST_REDIAL_MS = 500;
 /** One attempt; a guest that is still booting may swallow a connection without a word. */
 const ATTEMPT_MS = 5_000;
+/** Hellos without an answer, though something took the connection, before the agent is asked whether it knows them at all. */
+const SILENT_HELLOS = 3;
+/** One attempt when there is no other; a guest in emulation may take seconds to answer. */
+const ONLY_ATTEMPT_MS = 15_000;
 
 export class Link implements AsyncDisposable {
   readonly address: string;
@@ -43,14 +53,18 @@ export class Link implements AsyncDisposable {
   #channel: RpcChannel | undefined;
   #dialling: Promise<RpcChannel> | undefined;
   #hello: berth.v1.HelloResponse | undefined;
+  /** Whether the next dialling is to be the only one. */
+  #once: boolean;
+  #silentHellos = 0;
 
-  private constructor(address: string, { name = 'berth-client', patienceMs = PATIENCE_MS }: LinkOptions) {
+  private constructor(address: string, { name = 'berth-client', patienceMs = PATIENCE_MS, firstDial }: LinkOptions) {
     this.address = address;
     this.#name = name;
     this.#patienceMs = patienceMs;
+    this.#once = firstDial === 'once';
   }
 
-  /** Dials and says hello. @throws AgentError unavailable; invalid_argument for a bad address; unimplemented by an agent without berth.v1 */
+  /** Dials and says hello. @throws AgentError unavailable; invalid_argument for a bad address; UnsupportedError by an agent without berth.v1 */
   static async open(address: string, options: LinkOptions = {}): Promise<Link> {
     const link = new Link(address, options);
     await link.#connected(options.signal);
@@ -63,12 +77,14 @@ export class Link implements AsyncDisposable {
     return this.#hello;
   }
 
-  /** @throws AgentError unimplemented, before anything is sent, when this agent does not have it */
-  need(feature: string): void {
-    if (this.hello.features.includes(feature)) return;
-    throw new AgentError('unimplemented', `the agent ${this.hello.agentVersion} in this guest has no ${feature}`, {
-      fields: { feature, agent: this.hello.agentVersion },
-    });
+  /** Whether the agent has announced it. */
+  has(feature: Feature): boolean {
+    return this.hello.features.includes(feature);
+  }
+
+  /** @throws UnsupportedError, before anything is sent, when this agent has not announced it */
+  need(feature: Feature): void {
+    if (!this.has(feature)) throw new UnsupportedError(feature, this.hello.agentVersion);
   }
 
   async call<Req, Res>(method: Method<Req, Res>, request: Req, options: LinkCallOptions = {}): Promise<Res> {
@@ -76,6 +92,8 @@ export class Link implements AsyncDisposable {
     const { repeatable = false, ...callOptions } = options;
     for (;;) {
       const channel = await this.#connected(options.signal);
+      // At each turn: the agent that answers after a break may be another one.
+      if (method.feature !== undefined) this.need(method.feature);
       try {
         return method.response.decode(await channel.unary(method.service, method.name, bytes, callOptions));
       } catch (error) {
@@ -87,6 +105,7 @@ export class Link implements AsyncDisposable {
   /** A call with streams on the connection of now. It does not heal by itself: whoever opens it knows where to go on. */
   async stream<Req, Res>(method: Method<Req, Res>, options: CallOptions = {}): Promise<TypedStream<Req, Res>> {
     const channel = await this.#connected(options.signal);
+    if (method.feature !== undefined) this.need(method.feature);
     return openStream(channel, { service: method.service, method: method.name }, method, options);
   }
 
@@ -125,15 +144,17 @@ export class Link implements AsyncDisposable {
 
   async #dial(): Promise<RpcChannel> {
     const deadline = performance.now() + this.#patienceMs;
+    const once = this.#once;
     for (let pauseMs = FIRST_REDIAL_MS; ; pauseMs = Math.min(2 * pauseMs, LAST_REDIAL_MS)) {
       const left = deadline - performance.now();
       try {
-        return await this.#attempt(Math.max(1, Math.ceil(Math.min(ATTEMPT_MS, left))));
+        return await this.#attempt(once ? ONLY_ATTEMPT_MS : Math.max(1, Math.ceil(Math.min(ATTEMPT_MS, left))));
       } catch (error) {
         this.#end.signal.throwIfAborted();
         if (!mayPass(error)) throw error;
-        if (performance.now() + pauseMs >= deadline) {
-          throw new AgentError('unavailable', `no agent answers at ${this.address} within ${this.#patienceMs} ms`, {
+        if (once || performance.now() + pauseMs >= deadline) {
+          const within = once ? '' : ` within ${this.#patienceMs} ms`;
+          throw new AgentError('unavailable', `no agent answers at ${this.address}${within}`, {
             cause: error,
             fields: { address: this.address },
           });
@@ -150,13 +171,28 @@ export class Link implements AsyncDisposable {
       await this.#greet(channel, timeoutMs);
     } catch (error) {
       channel.close();
-      throw error;
+      throw await this.#explain(error);
     }
+    this.#once = false;
     this.#channel = channel;
     void channel.closed.then(() => {
       if (this.#channel === channel) this.#channel = undefined;
     });
     return channel;
+  }
+
+  /** What takes connections and does not answer Hello may be an agent that speaks Kata's API alone: that is no reason to dial on. */
+  async #explain(error: unknown): Promise<unknown> {
+    const refused = hasCode(error, 'unimplemented');
+    if (!refused) {
+      if (this.#hello !== undefined || !mayPass(error)) return error;
+      // One that was just about to listen has answered by then.
+      this.#silentHellos++;
+      if (!this.#once && this.#silentHellos < SILENT_HELLOS) return error;
+    }
+    const { agentVersion } = await import('./older-agent.ts');
+    const told = await agentVersion(this.address, this.#end.signal);
+    return refused || told !== undefined ? new UnsupportedError('berth.v1', told ?? '') : error;
   }
 
   /** The session makes the agent take this connection for the one before; an agent that does not know it any more gives a new one. */

@@ -1,22 +1,30 @@
-// The methods of berth.v1 by name and message classes.
+// The methods of berth.v1 by name, message classes and the feature that an agent announces for them.
 import { berth } from '#proto/berth.js';
 import type { MethodTypes } from '../rpc/typed.ts';
 import type { Method } from './link.ts';
+import type { Feature } from './unsupported.ts';
 
 const v1 = berth.v1;
 
 const service =
-  (name: string) =>
+  (name: string, common?: Feature) =>
   <Req, Res>(
     method: string,
     request: MethodTypes<Req, Res>['request'],
     response: MethodTypes<Req, Res>['response'],
-  ): Method<Req, Res> => ({ service: `berth.v1.${name}`, name: method, request, response });
+    feature = common,
+  ): Method<Req, Res> => ({
+    service: `berth.v1.${name}`,
+    name: method,
+    request,
+    response,
+    ...(feature === undefined ? {} : { feature }),
+  });
 
-const process = service('Processes');
+const process = service('Processes', 'processes');
 export const PROCESSES = {
   start: process('Start', v1.StartRequest, v1.StartResponse),
-  attach: process('Attach', v1.AttachRequest, v1.AttachResponse),
+  attach: process('Attach', v1.AttachRequest, v1.AttachResponse, 'attach'),
   wait: process('Wait', v1.WaitRequest, v1.WaitResponse),
   signal: process('Signal', v1.SignalRequest, v1.SignalResponse),
   resize: process('Resize', v1.ResizeRequest, v1.ResizeResponse),
@@ -27,7 +35,7 @@ export const PROCESSES = {
   stats: process('Stats', v1.ProcessStatsRequest, v1.ProcessStatsResponse),
 };
 
-const container = service('Containers');
+const container = service('Containers', 'containers');
 export const CONTAINERS = {
   create: container('Create', v1.CreateContainerRequest, v1.Container),
   start: container('Start', v1.StartContainerRequest, v1.Container),
@@ -46,7 +54,7 @@ export const AGENT = {
   setClock: agent('SetClock', v1.SetClockRequest, v1.SetClockResponse),
   addEntropy: agent('AddEntropy', v1.AddEntropyRequest, v1.AddEntropyResponse),
   shutdown: agent('Shutdown', v1.ShutdownRequest, v1.ShutdownResponse),
-  sandboxLease: agent('SandboxLease', v1.SandboxLeaseRequest, v1.SandboxLeaseResponse),
+  sandboxLease: agent('SandboxLease', v1.SandboxLeaseRequest, v1.SandboxLeaseResponse, 'leases'),
 };
 
-export const EVENTS = { watch: service('Events')('Watch', v1.WatchEventsRequest, v1.Event) };
+export const EVENTS = { watch: service('Events', 'events')('Watch', v1.WatchEventsRequest, v1.Event) };

@@ -5,7 +5,7 @@ import type { AttachOptions } from './attachment.ts';
 import type { Link } from './link.ts';
 import { PROCESSES } from './methods.ts';
 import { Process, type ProcessRef, refuseAborted } from './process.ts';
-import { asStartError, type StartOptions, startRequest } from './start.ts';
+import { asStartError, neededFor, type StartOptions, startRequest } from './start.ts';
 
 /** What a container and the guest have in common: programs run in them. */
 export class Processes {
@@ -25,8 +25,10 @@ export class Processes {
     const { signal, onAbort = 'kill', drainMs } = options;
     refuseAborted(signal);
     // The key makes it safe to ask again when the answer was lost.
+    for (const feature of neededFor(options)) this.link.need(feature);
+    const repeatable = this.link.has('keys');
     const request = startRequest(this.#containerId, args, { ...options, key: options.key ?? randomUUID() });
-    const { process } = await this.link.call(PROCESSES.start, request, { repeatable: true }).catch((error: unknown) => {
+    const { process } = await this.link.call(PROCESSES.start, request, { repeatable }).catch((error: unknown) => {
       throw asStartError(error);
     });
     const started = this.#handle(process, { primary: true, owned: true, ...(drainMs === undefined ? {} : { drainMs }) });

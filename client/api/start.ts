@@ -2,6 +2,7 @@
 import type { berth } from '#proto/berth.js';
 import { berth as messages } from '#proto/berth.js';
 import { AgentError, isAgentError } from '../../agent/errors.ts';
+import type { Feature } from './unsupported.ts';
 
 const { Delivery } = messages.v1;
 
@@ -79,6 +80,11 @@ export function startRequest(
     ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }),
     labels: { ...options.labels },
   };
+}
+
+/** What the agent must have, beside the call itself, to do as asked: an older one would take no notice. */
+export function neededFor({ key, lifetime = 'connection' }: Pick<StartOptions, 'key' | 'lifetime'>): Feature[] {
+  return [...(key === undefined ? [] : (['keys'] as const)), ...(lifetime === 'keep' ? [] : (['leases'] as const))];
 }
 
 function program(args: readonly string[], options: ProgramOptions): berth.v1.Program.$Properties {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { berth } from '#proto/berth.js';
+import { FEATURES } from '../../../../agent/api/berth/agent.ts';
 import { AgentError } from '../../../../agent/errors.ts';
 import { silentLogger } from '../../../../agent/log.ts';
 import { type RpcServer, serve } from '../../../../agent/rpc/server.ts';
@@ -40,7 +41,11 @@ export class FakeGuest implements AsyncDisposable {
   readonly processes = new Map<string, FakeProcess>();
   readonly starts: berth.v1.StartRequest[] = [];
   readonly signals: berth.v1.SignalRequest[] = [];
+  /** Before a start is answered. */
+  onStart: (() => void) | undefined;
   hellos = 0;
+  /** What it announces. */
+  features = [...FEATURES] as string[];
   readonly #folder: string;
   #server!: RpcServer;
   #listener!: Listener;
@@ -85,10 +90,11 @@ export class FakeGuest implements AsyncDisposable {
     return [
       unary('Agent', 'Hello', v1.HelloRequest, v1.HelloResponse, ({ session }) => {
         this.hellos++;
-        return { session: session || 'session', features: ['attach'], agentVersion: '0.1.0' };
+        return { session: session || 'session', features: this.features, agentVersion: '0.1.0' };
       }),
       unary('Processes', 'Start', v1.StartRequest, v1.StartResponse, (request) => {
         this.starts.push(request);
+        this.onStart?.();
         if (request.program?.args?.[0] === 'missing') {
           throw new AgentError('not_found', 'no such program', {
             fields: { 'berth-start-failure': '{"stage":"STAGE_PROGRAM","errnoName":"ENOENT"}' },

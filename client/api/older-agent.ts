@@ -1,0 +1,20 @@
+// Asks an agent that does not know this API who it is, the way every agent of Kata's kind can be asked. Loaded when that has happened.
+import { connect } from '../rpc/connect.ts';
+import { kataClient } from '../rpc/services.ts';
+
+const ANSWER_MS = 2_000;
+
+/** Undefined when what is there does not answer. */
+export async function agentVersion(address: string, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    const options = { timeoutMs: ANSWER_MS, signal };
+    const channel = await connect(address, { ...options, protocol: 'ttrpc' });
+    try {
+      return (await kataClient(channel).health.version({}, options)).agentVersion;
+    } finally {
+      channel.close();
+    }
+  } catch {
+    return undefined;
+  }
+}
