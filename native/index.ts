@@ -74,6 +74,27 @@ export interface Native {
   /** This machine's own CID (2 on a host). @throws ENOENT, ENODEV where there is no vsock. */
   vsockLocalCid(): number;
 
+  // --- stream sockets: TCP and Unix, non-blocking, by descriptor
+  /**
+   * A new socket in the network namespace of the process, or in ours without one; also made on a thread of its own.
+   * @throws ESRCH for a process that is gone; EINVAL before Linux 5.8
+   */
+  socketIn(pidfd: number | undefined, family: 'inet' | 'inet6' | 'unix'): Promise<number>;
+  /**
+   * Connects it and gives a duplicate, connected; the one given stays the caller's to close. `address` is an IP address, or for a Unix socket a
+   * path or '@' and an abstract name; `port` is for IP.
+   * @throws ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ...; EAGAIN when the listener of a Unix socket has its backlog full
+   */
+  connectSocket(socketFd: number, address: string, port: number, timeoutMs: number): Promise<number>;
+  /** recv of as much as there is, at most the buffer's length. Returns 0 at the end, -1 when there is nothing yet. @throws ECONNRESET, ... */
+  receive(fd: number, buffer: Uint8Array): number;
+  /** send of as much as there is room for, without SIGPIPE. Returns -1 when there is no room. @throws EPIPE, ECONNRESET, ... */
+  transmit(fd: number, data: Uint8Array): number;
+  /** shutdown(SHUT_WR): the other side reads the end, and may go on writing. @throws ENOTCONN */
+  shutdownWrites(fd: number): void;
+  /** When the last descriptor of it is closed the other side of TCP sees a reset instead of an end (SO_LINGER, man 7 socket). */
+  resetOnClose(fd: number): void;
+
   // --- processes
   /**
    * posix_spawn with default signal dispositions and an empty mask; returns once the program has been exec'ed, which takes
@@ -187,6 +208,11 @@ export interface Native {
    * @throws EXDEV for an absolute path or link, and for one that climbs out; ELOOP for a link of /proc
    */
   openBeneath(directory: number, path: string, flags: number, mode: number, noLinks?: boolean): Promise<number>;
+  /**
+   * Opens the absolute `path` as the process sees it: within its own root, no link leading out; the caller closes the fd. No thread of Node's moves.
+   * @throws ESRCH for a process that is gone; ELOOP for a link of /proc
+   */
+  openInProcess(pidfd: number, path: string, flags: number): Promise<number>;
   /**
    * Puts a copy of what is mounted at `sourcePath` of one process, with all below it, on `targetPath` of another; both
    * absolute and resolved within the process's own root, no link leading out. A missing target is made with its

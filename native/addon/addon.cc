@@ -20,6 +20,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   berth::ExportNamespace(env, exports);
   berth::ExportOpenat2(env, exports);
   berth::ExportMountTree(env, exports);
+  berth::ExportProcessRoot(env, exports);
+  berth::ExportStreamSocket(env, exports);
   berth::ExportKernel(env, exports);
   berth::ExportNetlink(env, exports);
   berth::ExportXfs(env, exports);

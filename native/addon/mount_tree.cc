@@ -1,7 +1,6 @@
 // copyMount: a mount of one process's mount namespace, put into another's (man 2 open_tree, man 2 move_mount).
 #include <fcntl.h>
 #include <linux/mount.h>
-#include <linux/openat2.h>
 #include <sched.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -12,6 +11,7 @@
 #include <string>
 
 #include "args.h"
+#include "process_root.h"
 #include "system_error.h"
 #include "unique_fd.h"
 #include "verbs.h"
@@ -27,20 +27,6 @@ struct Copy {
   UniqueFd targetProcess;
   std::string targetPath;
 };
-
-/// Links count from `root`, as for a process whose root it is, and no link of /proc leads out of it.
-UniqueFd OpenInRoot(int root, const std::string& path, uint64_t flags) {
-  open_how how{};
-  how.flags = flags | O_CLOEXEC;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  return UniqueFd(static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
-}
-
-/// The thread's root becomes that of the namespace; what was opened before stays open.
-UniqueFd EnterRoot(int process) {
-  if (setns(process, CLONE_NEWNS) != 0) return UniqueFd(-1);
-  return UniqueFd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
-}
 
 /// The place at `path`, made with its parents if it is missing; errno tells what is wrong with -1.
 UniqueFd OpenOrMake(int root, const std::string& path, bool directory) {

@@ -19,6 +19,8 @@ void ExportMachine(Napi::Env env, Napi::Object exports);
 void ExportNamespace(Napi::Env env, Napi::Object exports);
 void ExportOpenat2(Napi::Env env, Napi::Object exports);
 void ExportMountTree(Napi::Env env, Napi::Object exports);
+void ExportProcessRoot(Napi::Env env, Napi::Object exports);
+void ExportStreamSocket(Napi::Env env, Napi::Object exports);
 void ExportKernel(Napi::Env env, Napi::Object exports);
 void ExportNetlink(Napi::Env env, Napi::Object exports);
 void ExportXfs(Napi::Env env, Napi::Object exports);

@@ -36,6 +36,10 @@ export const berthVisitors: Visitor[] = [
       add('capabilities', field(`capabilities.names[${at}]`), capabilityName(name) ?? name);
     }
   }),
+  // An abstract name is no path.
+  visitor(v1.TunnelRequest.UnixSocket, ({ path }, field, add) => {
+    if (!path.startsWith('@')) add('paths', field('path'), path);
+  }),
   visitor(v1.Storage, ({ driver, source, filesystem, options, mountPoint }, field, add) => {
     add('storages', field(''), { driver, source, fstype: filesystem, options, mount_point: mountPoint });
   }),

@@ -4,6 +4,7 @@ import { berth } from '#proto/berth.js';
 import type { Encoder } from '../../rpc/service.ts';
 
 import type { AttachEvent, StdinFailure, StreamName } from '../../sandbox/attach-event.ts';
+import { frameAround, varintLength, writeVarint } from './bulk-frame.ts';
 import { endedMessage } from './process-message.ts';
 
 const v1 = berth.v1;
@@ -54,14 +55,9 @@ function toResponse(message: AttachMessage): berth.v1.AttachResponse.$Properties
 /** Tags of fields 2 (data), and 1, 2 and 3 of it (stream, offset, data): number << 3 | wire type (protobuf encoding). */
 const TAG = { message: 0x12, stream: 0x08, offset: 0x10, data: 0x1a } as const;
 
-/** In the room before the data where there is enough, else in a copy. */
 function frameData({ stream, offset, data, headroom: room = 0 }: AttachEvent & { kind: 'data' }, headroom: number): Buffer {
   const inner = 2 + 1 + varintLength(offset) + 1 + varintLength(BigInt(data.length)) + data.length;
-  const before = headroom + 1 + varintLength(BigInt(inner)) + inner - data.length;
-  const frame =
-    room >= before
-      ? Buffer.from(data.buffer, data.byteOffset - before, before + data.length)
-      : Buffer.concat([Buffer.allocUnsafe(before), data]);
+  const frame = frameAround(data, room, headroom + 1 + varintLength(BigInt(inner)) + inner - data.length);
   let at = headroom;
   frame[at++] = TAG.message;
   at = writeVarint(frame, at, BigInt(inner));
@@ -72,20 +68,4 @@ function frameData({ stream, offset, data, headroom: room = 0 }: AttachEvent & {
   frame[at++] = TAG.data;
   writeVarint(frame, at, BigInt(data.length));
   return frame;
-}
-
-function varintLength(value: bigint): number {
-  let length = 1;
-  for (let left = value >> 7n; left > 0n; left >>= 7n) length++;
-  return length;
-}
-
-function writeVarint(buffer: Buffer, at: number, value: bigint): number {
-  let left = value;
-  while (left > 0x7fn) {
-    buffer[at++] = Number(left & 0x7fn) | 0x80;
-    left >>= 7n;
-  }
-  buffer[at++] = Number(left);
-  return at;
 }

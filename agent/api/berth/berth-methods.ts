@@ -9,10 +9,12 @@ import { ContainerLifetimes } from '../../sandbox/container-lifetime.ts';
 import { GuestProcesses, type GuestProcessHost } from '../../sandbox/guest-processes.ts';
 import { ProcessTable } from '../../sandbox/process-table.ts';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
+import type { Tunnels } from '../../sandbox/tunnels.ts';
 import { type AgentSelf, agentMethods } from './agent.ts';
 import { containerMethods } from './containers.ts';
 import { eventMethods } from './events.ts';
 import { processMethods } from './processes.ts';
+import { tunnelMethods } from './tunnels.ts';
 
 export interface BerthHost {
   readonly sandbox: Sandbox;
@@ -32,5 +34,15 @@ export function berthMethods({ sandbox, clients, self, turns, guestProcesses, lo
     ...containerMethods({ sandbox, clients, processes, lifetimes, bootId }),
     ...processMethods({ processes, clients, turns, bootId }),
     ...eventMethods(sandbox.events, clients, bootId),
+    ...tunnelMethods({ tunnels: tunnelsOf(sandbox), clients, turns }),
   ];
+}
+
+function tunnelsOf(sandbox: Sandbox): () => Promise<Tunnels> {
+  let made: Tunnels | undefined;
+  return async () => {
+    const { Tunnels } = await import('../../sandbox/tunnels.ts');
+    made ??= new Tunnels(sandbox);
+    return made;
+  };
 }

@@ -164,6 +164,31 @@ const verbs: Record<string, [name: string, kind: Kind, right: unknown][]> = {
     ['flags', 'uint32', 0],
     ['mode', 'uint16', 0],
   ],
+  openInProcess: [
+    ['pidfd', 'fd', 0],
+    ['path', 'text', '/x'],
+    ['flags', 'uint32', 0],
+  ],
+  socketIn: [
+    ['pidfd', 'fd', 0],
+    ['family', 'text', 'unix'],
+  ],
+  connectSocket: [
+    ['socketFd', 'fd', 0],
+    ['address', 'text', '/no/such/x'],
+    ['port', 'uint16', 0],
+    ['timeoutMs', 'uint32', 0],
+  ],
+  receive: [
+    ['fd', 'fd', 0],
+    ['buffer', 'data', Buffer.alloc(1)],
+  ],
+  transmit: [
+    ['fd', 'fd', 0],
+    ['data', 'data', Buffer.from('x')],
+  ],
+  shutdownWrites: [['fd', 'fd', 0]],
+  resetOnClose: [['fd', 'fd', 0]],
   copyMount: [
     ['sourcePidfd', 'fd', 0],
     ['sourcePath', 'text', '/x'],
@@ -224,6 +249,9 @@ const promising = new Set([
   'umount',
   'pinNamespace',
   'openBeneath',
+  'openInProcess',
+  'socketIn',
+  'connectSocket',
   'copyMount',
   'addEntropy',
   'swapOn',
@@ -252,7 +280,7 @@ describe('native arguments', () => {
         const before = openFds().size;
         await fc.assert(
           fc.asyncProperty(wrong[kind], async (value) => {
-            if (name === 'allowedCid' && value === undefined) return; // means any
+            if ((name === 'allowedCid' || verb === 'socketIn') && value === undefined) return; // means any, or ours
             const args = parameters.map(([, , right]) => right).with(at, value);
             const refusal = {
               name: 'TypeError',

@@ -1,0 +1,110 @@
+// A connected stream socket to something that listens: in the guest's own network and root, or as a process sees them.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Native, native } from '../../../native/index.ts';
+import { AgentError, errnoOf, isErrno } from '../../errors.ts';
+
+export type TunnelTarget =
+  /** `host` is an IP address. */
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  /** An absolute path, or '@' and an abstract name. */
+  | { readonly kind: 'unix'; readonly path: string };
+
+export type ConnectDoor = Pick<Native, 'socketIn' | 'connectSocket' | 'openInProcess' | 'close'>;
+
+export interface ConnectOptions {
+  /** Of the process whose network and root it is; undefined for our own. */
+  readonly pidfd: number | undefined;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  readonly door?: ConnectDoor;
+}
+
+/** Linux, uapi/asm-generic/fcntl.h: a descriptor that only names the file. */
+const O_PATH = 0o10000000;
+/** A Unix listener with a full backlog refuses at once where TCP waits (man 2 connect, EAGAIN). */
+const BACKLOG_RETRY_MS = 20;
+
+/**
+ * The descriptor, non-blocking; the caller closes it.
+ * @throws unavailable naming the errno (field `berth-errno`; ETIMEDOUT at the deadline); the signal's reason
+ */
+export async function connectTarget(target: TunnelTarget, options: ConnectOptions): Promise<number> {
+  const { signal, timeoutMs, door = native() } = options;
+  const deadline = performance.now() + timeoutMs;
+  const connecting = connectUntil(target, options.pidfd, deadline, signal, door);
+  try {
+    return await within(connecting, timeoutMs, signal);
+  } catch (error) {
+    // It may still come about; nobody wants it any more.
+    connecting.then(
+      (fd) => door.close(fd),
+      () => {},
+    );
+    if (signal.aborted) throw signal.reason;
+    const errno = errnoOf(error);
+    if (errno === undefined) throw error;
+    throw new AgentError('unavailable', `connect to ${describeTarget(target)}: ${errno}`, {
+      cause: error,
+      fields: { errno, 'berth-errno': errno },
+    });
+  }
+}
+
+export function describeTarget(target: TunnelTarget): string {
+  if (target.kind === 'unix') return target.path;
+  return target.host.includes(':') ? `[${target.host}]:${target.port}` : `${target.host}:${target.port}`;
+}
+
+async function connectUntil(
+  target: TunnelTarget,
+  pidfd: number | undefined,
+  deadline: number,
+  signal: AbortSignal,
+  door: ConnectDoor,
+): Promise<number> {
+  const left = () => Math.max(1, Math.ceil(deadline - performance.now()));
+  if (target.kind === 'tcp') {
+    const family = target.host.includes(':') ? 'inet6' : 'inet';
+    return await connectOnce(await door.socketIn(pidfd, family), target.host, target.port, left(), door);
+  }
+  // An abstract name belongs to the network, a path to the root: what has been looked up in there is connected to by its descriptor.
+  const abstract = target.path.startsWith('@');
+  const place = pidfd === undefined || abstract ? undefined : await door.openInProcess(pidfd, target.path, O_PATH);
+  const address = place === undefined ? target.path : `/proc/self/fd/${place}`;
+  try {
+    for (;;) {
+      const socket = await door.socketIn(abstract ? pidfd : undefined, 'unix');
+      try {
+        return await connectOnce(socket, address, 0, left(), door);
+      } catch (error) {
+        // At the deadline its caller has left with ETIMEDOUT.
+        if (!isErrno(error, 'EAGAIN') || signal.aborted || performance.now() >= deadline) throw error;
+        await sleep(BACKLOG_RETRY_MS);
+      }
+    }
+  } finally {
+    if (place !== undefined) door.close(place);
+  }
+}
+
+async function connectOnce(socket: number, address: string, port: number, timeoutMs: number, door: ConnectDoor): Promise<number> {
+  try {
+    return await door.connectSocket(socket, address, port, timeoutMs);
+  } finally {
+    door.close(socket);
+  }
+}
+
+/** @throws ETIMEDOUT when it takes longer, in whichever of its steps; the signal's reason */
+function within<T>(work: Promise<T>, timeoutMs: number, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    if (signal.aborted) return onAbort();
+    const timer = setTimeout(() => reject(Object.assign(new Error('not within its time'), { code: 'ETIMEDOUT' })), timeoutMs);
+    signal.addEventListener('abort', onAbort, { once: true });
+    work.then(resolve, reject).finally(() => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    });
+  });
+}
