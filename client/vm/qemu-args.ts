@@ -19,6 +19,11 @@ export interface QemuPlan {
   qmpSocket?: string;
 }
 
+/**
+ * All processors of an emulated guest take turns on one thread. On a thread each they can run into kernel code that another is patching
+ * (a first CPU quota is enough), and the kernel panics.
+ */
+const EMULATION = 'tcg,thread=single';
 const COMMAND_LINE_SIZE = 2048;
 const MMIO_SLOTS = 24;
 /** Address space for an NVDIMM beside the memory. */
@@ -39,7 +44,7 @@ export function qemuArguments(plan: QemuPlan): string[] {
   const { hotplug } = options;
   const machine = options.machine ?? defaultMachine(accel);
   const argv = [plan.qemu, '-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-name', `berth-${plan.cid}`];
-  argv.push('-accel', accel === 'kvm' ? 'kvm' : 'tcg,thread=multi', '-cpu', accel === 'kvm' ? 'host' : 'max');
+  argv.push('-accel', accel === 'kvm' ? 'kvm' : EMULATION, '-cpu', accel === 'kvm' ? 'host' : 'max');
   // Shared memory lets the vsock device and virtiofsd, processes of their own, reach the guest's rings.
   const nvdimm = options.files.rootDevice === 'nvdimm' ? options.files.root : undefined;
   const nvdimmRoom = nvdimm === undefined ? '' : `,slots=1,maxmem=${options.memory + NVDIMM_ROOM_MIB}M`;

@@ -2,9 +2,9 @@
 
 /** @typedef {{needs: 'everything' | 'code', commands: string[][]}} Job */
 
-/** Each kind of test has settings of its own: an emulated guest is given minutes, a unit test seconds. @param {string} kind */
+/** Each kind of test has settings of its own. @param {string} kind */
 const suite = (kind) => ['node_modules/mocha/bin/mocha.js', '--config', `test/${kind}/.mocharc.json`];
-const suites = ['unit', 'protocol', 'vm'].map(suite);
+const suites = [...['unit', 'protocol'].map(suite), ['scripts/vm-tests.ts']];
 const check = ['scripts/check.ts'];
 
 /** Arguments of the pinned Node for each job; what the user typed after `--` goes to the last command. */
@@ -15,7 +15,7 @@ export const JOBS = /** @type {Readonly<Record<string, Job>>} */ ({
   test: { needs: 'everything', commands: [check, ...suites] },
   'test:long': {
     needs: 'everything',
-    commands: [...suites.slice(0, 2), [...suite('vm'), '--require', './test/support/long-run.ts']],
+    commands: [...suites.slice(0, 2), ['scripts/vm-tests.ts', '--require', './test/support/long-run.ts']],
   },
   bench: { needs: 'everything', commands: [['test/bench/main.ts']] },
 });

@@ -28,6 +28,10 @@ function values(argv: readonly string[], option: string): unknown[] {
 }
 
 describe("QEMU's command line", () => {
+  it('lets the processors of an emulated guest take turns, which its kernel needs while it patches itself', () => {
+    assert.deepEqual(values(qemuArguments({ ...plan, accel: 'tcg' }), '-accel'), ['tcg,thread=single']);
+  });
+
   it('is a microvm under KVM, which boots fastest, and a q35 when emulated, which keeps time', () => {
     assert.match(String(values(qemuArguments(plan), '-machine')), /^microvm,/);
     assert.match(String(values(qemuArguments({ ...plan, accel: 'tcg' }), '-machine')), /^q35,/);
