@@ -4,6 +4,7 @@ export type { AttachOptions } from './api/attachment.ts';
 export { Container, type ContainerState, type CreateOptions, type Limits } from './api/container.ts';
 export { type Ending, exitStatus } from './api/ending.ts';
 export type { EventsOptions, GuestEvent } from './api/events.ts';
+export type { Forward, ForwardOptions } from './api/forward.ts';
 export { connect, Guest } from './api/guest.ts';
 export type { InputRefusal, ProcessInput } from './api/input.ts';
 export type { LinkOptions } from './api/link.ts';
@@ -17,6 +18,7 @@ export {
   type StartOptions,
   type StartStage,
 } from './api/start.ts';
+export { type Tunnel, TunnelError, type TunnelOptions, type TunnelTarget } from './api/tunnel.ts';
 export { UnsupportedError } from './api/unsupported.ts';
 export type { Rootfs } from './rootfs.ts';
 export { bootGuest } from './vm/boot.ts';

@@ -58,3 +58,5 @@ export const AGENT = {
 };
 
 export const EVENTS = { watch: service('Events', 'events')('Watch', v1.WatchEventsRequest, v1.Event) };
+
+export const TUNNELS = { open: service('Tunnels', 'tunnels')('Open', v1.TunnelRequest, v1.TunnelResponse) };

@@ -1,13 +1,15 @@
-// Starting and finding processes, in one container or in the guest itself.
+// Starting, finding and connecting to processes, in one container or in the guest itself.
 import { randomUUID } from 'node:crypto';
 import type { berth } from '#proto/berth.js';
 import type { AttachOptions } from './attachment.ts';
+import { Forward, type ForwardOptions } from './forward.ts';
 import type { Link } from './link.ts';
 import { PROCESSES } from './methods.ts';
 import { Process, type ProcessRef, refuseAborted } from './process.ts';
 import { asStartError, neededFor, type StartOptions, startRequest } from './start.ts';
+import { openTunnel, type Tunnel, type TunnelOptions, type TunnelTarget } from './tunnel.ts';
 
-/** What a container and the guest have in common: programs run in them. */
+/** What a container and the guest have in common: programs run in them, and listen. */
 export class Processes {
   protected readonly link: Link;
   readonly #containerId: string;
@@ -47,6 +49,19 @@ export class Processes {
   async processes(options: { tree?: boolean } = {}): Promise<berth.v1.ProcessTree.$Properties[]> {
     const request = { containerId: this.#containerId, tree: options.tree ?? false };
     return (await this.link.call(PROCESSES.list, request, { repeatable: true })).processes;
+  }
+
+  /**
+   * Connects to a port or a Unix socket that something listens on, in this network and below this root.
+   * @throws TunnelError when nothing answers there; AgentError otherwise
+   */
+  tunnel(to: TunnelTarget, options: TunnelOptions = {}): Promise<Tunnel> {
+    return openTunnel(this.link, this.#containerId, to, options);
+  }
+
+  /** Listens on this machine and leads each connection there, until it is closed. @throws the system's error when it can't listen */
+  forward(options: ForwardOptions): Promise<Forward> {
+    return Forward.start(options, (more) => this.tunnel(options.to, more));
   }
 
   #handle(process: berth.v1.Process.$Properties | null | undefined, options: AttachOptions & { owned: boolean }): Process {

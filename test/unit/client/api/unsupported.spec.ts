@@ -11,7 +11,7 @@ import { methodTable } from '../../../../agent/rpc/service.ts';
 import { dial } from '../../../../agent/transport/dial.ts';
 import { listenUnix } from '../../../../agent/transport/unix.ts';
 import { connect, type Guest } from '../../../../client/api/guest.ts';
-import { AGENT, CONTAINERS, EVENTS, PROCESSES } from '../../../../client/api/methods.ts';
+import { AGENT, CONTAINERS, EVENTS, PROCESSES, TUNNELS } from '../../../../client/api/methods.ts';
 import { UnsupportedError } from '../../../../client/api/unsupported.ts';
 import { FakeGuest } from './fake-guest.ts';
 
@@ -56,6 +56,7 @@ describe('an agent that is older than its client', () => {
       ['leases', (guest) => guest.run(['true'])],
       ['leases', (guest) => guest.run(['true'], { lifetime: { leaseMs: 5_000 } })],
       ['keys', (guest) => guest.run(['true'], { lifetime: 'keep', key: 'k' })],
+      ['tunnels', (guest) => guest.tunnel({ port: 1 })],
     ];
     for (const [feature, call] of calls) {
       it(`is refused ${feature} here, by ${/=> (.*)$/.exec(call.toString())?.[1]}, with nothing sent`, async () => {
@@ -89,7 +90,7 @@ describe('an agent that is older than its client', () => {
     }
 
     it('is known by its features, which each method but those of the agent itself names', () => {
-      for (const method of Object.values({ ...PROCESSES, ...CONTAINERS, ...EVENTS, ...AGENT })) {
+      for (const method of Object.values({ ...PROCESSES, ...CONTAINERS, ...EVENTS, ...TUNNELS, ...AGENT })) {
         if (method.service !== 'berth.v1.Agent') assert.ok(method.feature, method.name);
         if (method.feature !== undefined) assert.ok(FEATURES.includes(method.feature), `${method.name}: ${method.feature}`);
       }
