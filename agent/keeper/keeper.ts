@@ -1,20 +1,9 @@
-// The agent's end of the wire to berth-init: exits of processes that are init's children, and power-off.
-import { native, type Watch } from '../../native/index.ts';
-import { AgentError, describeError, fromErrno, isErrno } from '../errors.ts';
+// The agent's end of the wire to berth-init: exits of processes that are init's children, fds that outlive the agent, power-off.
+import { AgentError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import {
-  decodeMessage,
-  type ExitRecord,
-  encodeAck,
-  encodePowerOff,
-  encodeSettle,
-  encodeTrack,
-  isU32,
-  KEEPER_MESSAGE_MAX,
-  type KeeperMessage,
-  type KeeperResult,
-  type ProcessName,
-} from './wire.ts';
+import { type FdStore, KeeperFdStore } from './fd-store.ts';
+import { type Answer, KeeperLink, type Notice } from './link.ts';
+import { type ExitRecord, encodeAck, encodePowerOff, encodeSettle, encodeTrack, isU32, type ProcessName } from './wire.ts';
 
 export type { ExitRecord } from './wire.ts';
 
@@ -31,19 +20,12 @@ export interface Keeper {
   settle(): void;
   /** Tells init to power off once this agent has exited. Returns at once; exiting is the caller's part. */
   powerOff(): void;
+  readonly fds: FdStore;
   /** 1 for the first agent since init started. */
   readonly generation: number;
   /** Gives up every wait and closes the fd. */
   close(): void;
 }
-
-/** Asked for and not answered yet; init's own table holds half as many. */
-const REQUESTS_MAX = 8192;
-/** Messages that the socket had no room for. */
-const BACKLOG_MAX = 2 * REQUESTS_MAX;
-const RETRY_MS = 5;
-/** Read in one go before other work gets its turn. */
-const MESSAGES_PER_TURN = 256;
 
 /** Takes over `fd`, the socket that init gave the agent. @throws unavailable when it is not one */
 export function connectKeeper(fd: number, log: Logger): Keeper {
@@ -55,180 +37,73 @@ interface Waiter {
   reject(error: AgentError): void;
 }
 
-interface Request extends Waiter {
-  pid: number;
-}
-
 class SocketKeeper implements Keeper {
+  readonly fds: FdStore;
   readonly generation: number;
-  readonly #fd: number;
-  readonly #log: Logger;
-  readonly #watch: Watch;
-  readonly #requests = new Map<number, Request>();
+  readonly #link: KeeperLink;
   /** By pid and start time. */
   readonly #waiters = new Map<string, Waiter[]>();
-  readonly #backlog: Buffer[] = [];
-  #retry: NodeJS.Timeout | undefined;
-  #lastId = 0;
-  #ended: AgentError | undefined;
 
   constructor(fd: number, log: Logger) {
-    this.#fd = fd;
-    this.#log = log;
-    const welcome = readWelcome(fd);
-    this.generation = welcome.generation;
-    if (welcome.tracked > 0)
-      log.info('exits kept from an earlier agent', { generation: welcome.generation, tracked: welcome.tracked });
-    this.#watch = native().watchReadable(fd, () => this.#onReadable());
+    this.#link = new KeeperLink(fd, log, {
+      onNotice: (notice) => this.#onExit(notice),
+      onEnd: (error) => this.#onEnd(error),
+    });
+    this.fds = new KeeperFdStore(this.#link);
+    const { generation, tracked } = this.#link.welcome;
+    this.generation = generation;
+    if (tracked > 0) log.info('exits kept from an earlier agent', { generation, tracked });
   }
 
   exitOf(pid: number, startTime?: bigint, since = 0n): Promise<ExitRecord> {
-    if (this.#ended !== undefined) return Promise.reject(this.#ended);
     if (!isU32(pid) || pid === 0) {
       return Promise.reject(new AgentError('invalid_argument', 'the pid is out of range', { fields: { pid } }));
     }
-    if (this.#requests.size >= REQUESTS_MAX) return Promise.reject(tooMany(pid));
     return new Promise((resolve, reject) => {
-      const id = this.#nextId();
-      this.#requests.set(id, { pid, resolve, reject });
-      this.#send(encodeTrack(id, pid, startTime, since));
+      const answer = (message: Answer) => {
+        if (message.type !== 'result' || message.result !== 'ok') reject(refusal(pid, message));
+        else this.#wait({ pid, startTime: message.startTime }, { resolve, reject });
+        return true;
+      };
+      this.#link.request({ answer, fail: reject }, (id) => encodeTrack(id, pid, startTime, since));
     });
   }
 
   settle(): void {
-    this.#send(encodeSettle());
+    this.#link.tell(encodeSettle());
   }
 
   powerOff(): void {
-    this.#send(encodePowerOff());
+    this.#link.tell(encodePowerOff());
   }
 
   close(): void {
-    this.#end(new AgentError('cancelled', 'the connection to berth-init is closed'));
+    this.#link.close();
   }
 
-  #nextId(): number {
-    do this.#lastId = this.#lastId >= 0xffff_ffff ? 1 : this.#lastId + 1;
-    while (this.#requests.has(this.#lastId));
-    return this.#lastId;
+  #wait(process: ProcessName, waiter: Waiter): void {
+    const key = keyOf(process);
+    this.#waiters.set(key, [...(this.#waiters.get(key) ?? []), waiter]);
   }
 
-  #onReadable(): void {
-    for (let i = 0; i < MESSAGES_PER_TURN && this.#ended === undefined; i++) {
-      const data = this.#receive();
-      if (data === undefined) break;
-      if (data.length === 0) this.#end(new AgentError('unavailable', 'berth-init closed its connection'));
-      else this.#onMessage(data);
-    }
-    this.#flush();
-  }
-
-  /** undefined when there is nothing to read now. */
-  #receive(): Buffer | undefined {
-    try {
-      return receive(this.#fd);
-    } catch (error) {
-      if (isErrno(error, 'EAGAIN')) return undefined;
-      this.#end(fromErrno(error, 'read from berth-init'));
-      return undefined;
-    }
-  }
-
-  #onMessage(data: Buffer): void {
-    let message: KeeperMessage;
-    try {
-      message = decodeMessage(data);
-    } catch (error) {
-      this.#log.error('unreadable message from berth-init', { error: describeError(error) });
-      return;
-    }
-    if (message.type === 'result') this.#onResult(message.id, message.result, message.startTime);
-    else if (message.type === 'exit') this.#onExit(message.record, (waiter) => waiter.resolve(message.record));
-    else if (message.type === 'lost') this.#onExit(message.process, (waiter) => waiter.reject(lost(message.process)));
-  }
-
-  #onResult(id: number, result: KeeperResult, startTime: bigint): void {
-    const request = this.#requests.get(id);
-    if (request === undefined) {
-      this.#log.error('berth-init refused a message', { result });
-      return;
-    }
-    this.#requests.delete(id);
-    if (result !== 'ok') {
-      request.reject(refusal(request.pid, result));
-      return;
-    }
-    const key = keyOf({ pid: request.pid, startTime });
-    this.#waiters.set(key, [...(this.#waiters.get(key) ?? []), request]);
-  }
-
-  #onExit(process: ProcessName, deliver: (waiter: Waiter) => void): void {
+  #onExit(notice: Notice): void {
+    const process = notice.type === 'exit' ? notice.record : notice.process;
     const key = keyOf(process);
     const waiters = this.#waiters.get(key) ?? [];
     this.#waiters.delete(key);
-    for (const waiter of waiters) deliver(waiter);
+    for (const waiter of waiters) {
+      if (notice.type === 'exit') waiter.resolve(notice.record);
+      else waiter.reject(lost(process));
+    }
     // Whoever waits runs before this: should that kill the agent, the next one is told again.
-    setImmediate(() => this.#send(encodeAck(process)));
+    setImmediate(() => this.#link.tell(encodeAck(process)));
   }
 
-  #send(message: Buffer): void {
-    if (this.#ended !== undefined) return;
-    if (this.#backlog.length >= BACKLOG_MAX) {
-      this.#end(new AgentError('resource_exhausted', `berth-init has not read for ${BACKLOG_MAX} messages`));
-      return;
-    }
-    this.#backlog.push(message);
-    this.#flush();
-  }
-
-  /** init stops reading while we do not read its answers, so what didn't fit goes out after reading, or a little later. */
-  #flush(): void {
-    let sent = 0;
-    try {
-      for (; this.#ended === undefined && sent < this.#backlog.length; sent++)
-        native().sendFds(this.#fd, this.#backlog[sent]!, []);
-    } catch (error) {
-      if (!isErrno(error, 'EAGAIN')) this.#end(fromErrno(error, 'write to berth-init'));
-    }
-    this.#backlog.splice(0, sent);
-    if (this.#ended !== undefined || this.#backlog.length === 0 || this.#retry !== undefined) return;
-    this.#retry = setTimeout(() => {
-      this.#retry = undefined;
-      this.#flush();
-    }, RETRY_MS);
-  }
-
-  #end(error: AgentError): void {
-    if (this.#ended !== undefined) return;
-    this.#ended = error;
-    clearTimeout(this.#retry);
-    this.#watch.close();
-    native().close(this.#fd);
-    const waiters = [...this.#requests.values(), ...[...this.#waiters.values()].flat()];
-    this.#requests.clear();
+  #onEnd(error: AgentError): void {
+    const waiters = [...this.#waiters.values()].flat();
     this.#waiters.clear();
-    if (error.code !== 'cancelled')
-      this.#log.error('lost the connection to berth-init', { error: describeError(error), waits: waiters.length });
     for (const waiter of waiters) waiter.reject(error);
   }
-}
-
-function receive(fd: number): Buffer {
-  const { data, fds } = native().recvFds(fd, KEEPER_MESSAGE_MAX);
-  for (const stray of fds) native().close(stray);
-  return data;
-}
-
-/** init writes it before it starts the agent, so it is there or this is no keeper socket. */
-function readWelcome(fd: number): KeeperMessage & { type: 'welcome' } {
-  let message: KeeperMessage;
-  try {
-    message = decodeMessage(receive(fd));
-  } catch (error) {
-    throw new AgentError('unavailable', `fd ${fd} is not the socket of berth-init`, { cause: error, fields: { fd } });
-  }
-  if (message.type === 'welcome') return message;
-  throw new AgentError('unavailable', `berth-init began with ${message.type}, not with its welcome`, { fields: { fd } });
 }
 
 function keyOf({ pid, startTime }: ProcessName): string {
@@ -243,7 +118,8 @@ function lost({ pid }: ProcessName): AgentError {
   return new AgentError('not_found', `process ${pid} is gone, and another parent took its exit status`, { fields: { pid } });
 }
 
-function refusal(pid: number, result: KeeperResult): AgentError {
+function refusal(pid: number, answer: Answer): AgentError {
+  const result = answer.type === 'result' ? answer.result : 'fds';
   if (result === 'unknown')
     return new AgentError('not_found', `no process ${pid} and no record of its exit`, { fields: { pid } });
   if (result === 'full') return tooMany(pid);

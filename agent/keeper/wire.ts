@@ -5,8 +5,12 @@ import { AgentError } from '../errors.ts';
 export const KEEPER_VERSION = 1;
 /** No message either way is longer. */
 export const KEEPER_MESSAGE_MAX = 256;
+export const KEEPER_KEY_BYTES = 16;
+/** Under one key. */
+export const KEEPER_FDS_MAX = 16;
 
-const TYPE = { track: 1, ack: 2, settle: 3, powerOff: 4, welcome: 64, result: 65, exit: 66 } as const;
+const TYPE = { track: 1, ack: 2, settle: 3, powerOff: 4, welcome: 64, result: 65, exit: 66, fds: 80 } as const;
+const FD_TYPE = { put: 16, get: 17, delete: 18, list: 19 } as const;
 const HEADER_BYTES = 8;
 const EXIT_LOST = 1;
 const U32_MAX = 0xffff_ffff;
@@ -37,7 +41,9 @@ export type KeeperMessage =
   | { type: 'result'; id: number; result: KeeperResult; startTime: bigint }
   | { type: 'exit'; record: ExitRecord }
   /** The process is gone, but another parent reaped it: nobody knows how it ended. */
-  | { type: 'lost'; process: ProcessName };
+  | { type: 'lost'; process: ProcessName }
+  /** What is held under a key; the fds themselves ride on the answer to a get. */
+  | { type: 'fds'; id: number; key: Buffer; count: number };
 
 /** Asks for the exit of a process; without a start time, of the newest one of that pid since `since` (ticks since boot). */
 export function encodeTrack(id: number, pid: number, startTime: bigint | undefined, since: bigint): Buffer {
@@ -63,6 +69,19 @@ export function encodeSettle(): Buffer {
 
 export function encodePowerOff(): Buffer {
   return start(TYPE.powerOff, 0, 16);
+}
+
+/** Asks for something to be done with the fds under a key; `count` of them come with a put. */
+export function encodeFdRequest(id: number, what: 'put' | 'get' | 'delete', key: Buffer, count = 0): Buffer {
+  const message = start(FD_TYPE[what], id, 32);
+  key.copy(message, HEADER_BYTES, 0, KEEPER_KEY_BYTES);
+  message.writeUInt32LE(count, 24);
+  return message;
+}
+
+/** Asks for every key that fds are held under. */
+export function encodeFdList(id: number): Buffer {
+  return start(FD_TYPE.list, id, HEADER_BYTES);
 }
 
 function start(type: number, id: number, bytes: number): Buffer {
@@ -93,6 +112,14 @@ export function decodeMessage(message: Buffer): KeeperMessage {
     case TYPE.exit:
       expectLength(message, 40);
       return decodeExit(message);
+    case TYPE.fds:
+      expectLength(message, 32);
+      return {
+        type: 'fds',
+        id: message.readUInt32LE(4),
+        key: message.subarray(HEADER_BYTES, HEADER_BYTES + KEEPER_KEY_BYTES),
+        count: message.readUInt32LE(24),
+      };
     default:
       throw unreadable('has an unknown type', message);
   }

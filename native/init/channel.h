@@ -2,9 +2,7 @@
 #ifndef BERTH_CHANNEL_H
 #define BERTH_CHANNEL_H
 
-#include "records.h"
-
-#include <stdbool.h>
+#include <stdint.h>
 
 enum channel_request { REQUEST_NONE, REQUEST_POWER_OFF, REQUEST_RESTART };
 
@@ -18,9 +16,5 @@ short channel_events(void);
 enum channel_request channel_run(void);
 /* After the agent's death: takes in what it said last, answers nothing, and closes. */
 enum channel_request channel_drain(void);
-/* Books an exit; whoever asked is told at the next channel_run. */
-void channel_exit(const struct exit_record *record);
-/* Looks for tracked processes that another parent reaped, and books them as lost. */
-void channel_sweep(void);
 
 #endif

@@ -9,8 +9,12 @@
 //           crosses a second TRACK of the same exit is void, and the EXIT that answers that one asks for another.
 //   SETTLE  "I have asked for all I know": what only earlier generations asked for is released. No answer.
 //   POWER_OFF  the agent is leaving; init waits for it to exit, then powers off (or exits 0 when it is not PID 1).
-//   FD_*    reserved for the fd store: answered with NOT_SUPPORTED, fds that came along are closed.
-// Whatever init can't read is answered with MALFORMED. A full socket holds answers and exits back; nothing is dropped.
+//   FD_PUT  keeps the fds that come along under a key, in place of what is there: all of them or, when there is no room, none.
+//           RESULT comes once they are held. They outlive every agent until FD_DEL. init closes them and does nothing else with
+//           them, so what may block at its last close (files of a network or a FUSE file system) does not belong here.
+//   FD_GET  asks for copies of them, FD_DEL closes them, FD_LIST asks for every key.
+// Whatever init can't read is answered with MALFORMED, and fds that nothing has taken are closed. A full socket holds answers and
+// exits back; nothing is dropped, and requests are answered in their order.
 #ifndef BERTH_KEEPER_H
 #define BERTH_KEEPER_H
 
@@ -23,6 +27,7 @@
 #define KEEPER_VERSION 1
 #define KEEPER_MESSAGE_MAX 256 /* bytes; a longer datagram is MALFORMED */
 #define KEEPER_FDS_MAX 16      /* fds in one FD_PUT or FD_FDS */
+#define KEEPER_KEY_BYTES 16
 
 enum keeper_type {
   /* agent to init */
@@ -30,7 +35,7 @@ enum keeper_type {
   KEEPER_ACK = 2,
   KEEPER_SETTLE = 3,
   KEEPER_POWER_OFF = 4,
-  KEEPER_FD_PUT = 16, /* struct keeper_fd + SCM_RIGHTS: keep these under `key`, replacing what is there; RESULT */
+  KEEPER_FD_PUT = 16, /* struct keeper_fd + SCM_RIGHTS, `count` of them, 1 to KEEPER_FDS_MAX; RESULT */
   KEEPER_FD_GET = 17, /* struct keeper_fd: FD_FDS, or RESULT UNKNOWN; the store keeps its copies */
   KEEPER_FD_DEL = 18, /* struct keeper_fd: close them; RESULT */
   KEEPER_FD_LIST = 19, /* header only: one FD_FDS without fds per key, then RESULT */
@@ -44,8 +49,8 @@ enum keeper_type {
 enum keeper_result_code {
   KEEPER_OK = 0,
   KEEPER_UNKNOWN = 1,       /* no such process and no record of one, or no such key */
-  KEEPER_FULL = 2,          /* the table of tracked processes has no room */
-  KEEPER_NOT_SUPPORTED = 3, /* reserved, or from a later version */
+  KEEPER_FULL = 2,          /* the table of tracked processes or the fd store has no room */
+  KEEPER_NOT_SUPPORTED = 3, /* from a later version */
   KEEPER_MALFORMED = 4,     /* wrong version, size or value */
 };
 
@@ -82,7 +87,7 @@ struct keeper_power_off {
 
 struct keeper_fd {
   struct keeper_header header;
-  uint8_t key[16]; /* the agent's choice; what it means is written in the agent's journal */
+  uint8_t key[KEEPER_KEY_BYTES]; /* the agent's choice; what it means is written in the agent's journal */
   uint32_t count;  /* fds held under it */
   uint32_t reserved;
 } __attribute__((packed));

@@ -1,6 +1,8 @@
 // The agent's life: started, restarted with back-off, told to stop; and the one loop that reaps, talks and waits.
 #define _GNU_SOURCE
 #include "channel.h"
+#include "exits.h"
+#include "fd-store.h"
 #include "init.h"
 
 #include <errno.h>
@@ -79,6 +81,7 @@ static noreturn void become_agent(int keeper) {
   env[count++] = uptime_word;
   env[count++] = generation_word;
   env[count] = NULL;
+  fd_store_restore_limit();
   for (int i = 1; i < NSIG; i++) signal(i, SIG_DFL);
   sigset_t none;
   sigemptyset(&none);
@@ -168,7 +171,7 @@ static bool reap_one(void) {
   record.status = (uint32_t)status;
   record.exited_at = realtime_ns();
   if (is_agent) agent_died(status);
-  else channel_exit(&record);
+  else exits_book(&record);
   return true;
 }
 
@@ -212,6 +215,7 @@ static void kill_when_due(int64_t now) {
 enum ending supervise(const struct supervision *wanted, int *code) {
   how = wanted;
   records_init();
+  fd_store_raise_limit();
   block_signals();
   int64_t sweep_at = monotonic_ms() + SWEEP_MS;
   bool more = true;
@@ -232,7 +236,7 @@ enum ending supervise(const struct supervision *wanted, int *code) {
     now = monotonic_ms();
     kill_when_due(now);
     if (now >= sweep_at) {
-      if (!more) channel_sweep();
+      if (!more) exits_sweep();
       sweep_at = now + SWEEP_MS;
     }
   }

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { readStartTime } from '../../../agent/keeper/proc-start-time.ts';
-import { type ExitRecord, encodeAck, encodeTrack } from '../../../agent/keeper/wire.ts';
+import { type ExitRecord, encodeAck, encodeFdRequest, encodeTrack } from '../../../agent/keeper/wire.ts';
 import { native } from '../../../native/index.ts';
 import { openFds, untilGone } from './processes.ts';
 import { RawKeeper, rawMessage } from './raw-keeper.ts';
 import { BUILDS, binaryOf, type Stub, Supervised } from './supervised.ts';
 
-const TYPE = { track: 1, ack: 2, settle: 3, powerOff: 4, fdPut: 16, fdGet: 17, fdDel: 18, fdList: 19 };
+const TYPE = { track: 1, ack: 2, settle: 3, powerOff: 4, fdPut: 16, fdGet: 17, fdDelete: 18, fdList: 19 };
 
 for (const build of BUILDS) {
   describe(`${build.name} and a hostile agent`, function () {
@@ -40,16 +40,27 @@ for (const build of BUILDS) {
       }
     }
 
-    it('refuses what the fd store will take, and closes the fds that came along', async () => {
+    it('refuses what it does not know, and closes the fds that came along with anything it does not keep', async () => {
       const before = await openFds(init.process.pid!);
       const pipe = native().pipe();
-      for (const type of [TYPE.fdPut, TYPE.fdGet, TYPE.fdDel, TYPE.fdList, 20, 999]) {
+      for (const type of [20, 999]) {
         raw.trySend(rawMessage({ type, id: type, length: 32 }), [...pipe, ...pipe]);
         const { id, result } = await raw.result();
         assert.deepEqual({ id, result }, { id: type, result: 'not-supported' });
       }
       raw.trySend(Buffer.alloc(3), pipe);
       assert.equal((await raw.result()).result, 'malformed');
+      const key = Buffer.alloc(16, 7);
+      for (const count of [0, 1, 3, 16, 17, 2 ** 32 - 1]) {
+        raw.trySend(encodeFdRequest(1, 'put', key, count), pipe);
+        assert.equal((await raw.result()).result, 'malformed', `a put of two that says ${count}`);
+      }
+      raw.trySend(encodeFdRequest(1, 'put', key, 0));
+      assert.equal((await raw.result()).result, 'malformed');
+      for (const what of ['get', 'delete'] as const) {
+        raw.trySend(encodeFdRequest(1, what, key), pipe);
+        assert.equal((await raw.result()).result, 'unknown');
+      }
       for (const fd of pipe) native().close(fd);
       assert.equal(await openFds(init.process.pid!), before);
     });
@@ -65,6 +76,10 @@ for (const build of BUILDS) {
         rawMessage({ type: TYPE.track, length: 32, id: 7 }),
         rawMessage({ type: TYPE.track, length: 300, id: 8 }),
         rawMessage({ type: TYPE.powerOff, length: 65_000, id: 9 }),
+        rawMessage({ type: TYPE.fdPut, length: 31, id: 10 }),
+        rawMessage({ type: TYPE.fdGet, length: 8, id: 11 }),
+        rawMessage({ type: TYPE.fdDelete, length: 33, id: 12 }),
+        rawMessage({ type: TYPE.fdList, length: 9, id: 13 }),
       ];
       for (const [i, message] of wrong.entries()) {
         raw.trySend(message);

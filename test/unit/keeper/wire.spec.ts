@@ -6,6 +6,8 @@ import {
   decodeMessage,
   decodeWaitStatus,
   encodeAck,
+  encodeFdList,
+  encodeFdRequest,
   encodePowerOff,
   encodeSettle,
   encodeTrack,
@@ -22,6 +24,20 @@ describe('the keeper wire', () => {
     assert.deepEqual(encodeAck({ pid: 5, startTime: 6n }), hex('0100 0200 00000000 05000000 00000000 0600000000000000'));
     assert.deepEqual(encodeSettle(), hex('0100 0300 00000000'));
     assert.deepEqual(encodePowerOff(), hex('0100 0400 00000000 00000000 00000000'));
+    const key = hex('00112233445566778899aabbccddeeff');
+    assert.deepEqual(
+      encodeFdRequest(7, 'put', key, 3),
+      hex('0100 1000 07000000 00112233445566778899aabbccddeeff 03000000 00000000'),
+    );
+    assert.deepEqual(
+      encodeFdRequest(7, 'get', key),
+      hex('0100 1100 07000000 00112233445566778899aabbccddeeff 00000000 00000000'),
+    );
+    assert.deepEqual(
+      encodeFdRequest(7, 'delete', key),
+      hex('0100 1200 07000000 00112233445566778899aabbccddeeff 00000000 00000000'),
+    );
+    assert.deepEqual(encodeFdList(7), hex('0100 1300 07000000'));
   });
 
   it('reads what init sends', () => {
@@ -46,6 +62,12 @@ describe('the keeper wire', () => {
     assert.deepEqual(decodeMessage(hex(`${exit} 01000000 00000000`)), {
       type: 'lost',
       process: { pid: 5, startTime: 2n ** 64n - 1n },
+    });
+    assert.deepEqual(decodeMessage(hex('0100 5000 07000000 00112233445566778899aabbccddeeff 03000000 00000000')), {
+      type: 'fds',
+      id: 7,
+      key: hex('00112233445566778899aabbccddeeff'),
+      count: 3,
     });
   });
 
