@@ -4,6 +4,7 @@
 #
 # Shares of QEMU: "hostroot" (the real machine's /, read-only) and "work" (a folder to talk through, at /run/work inside).
 # /run/work/run is started with /bin/sh; its exit status is left in /run/work/status and the machine powers off.
+# /run/modules has the modules that were loaded, for a test that unloads one.
 # /run/work/keep names folders, one a line, that stay visible even if they lie below /tmp or /run (the checkout).
 
 bb=/bin/busybox
@@ -42,6 +43,8 @@ $bb mount -t tmpfs -o mode=1777 shm $root/dev/shm
 $bb mount -t tmpfs -o mode=1777 tmp $root/tmp
 $bb mount -t tmpfs -o mode=755 run $root/run
 $bb mount -t tmpfs -o mode=1777 vartmp $root/var/tmp
+$bb mkdir -p $root/run/modules
+$bb mount -o bind /modules $root/run/modules || stop "can't show the modules"
 kept=0
 while IFS= read -r folder; do
   kept=$((kept + 1))

@@ -14,6 +14,7 @@ const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   kill: async () => (await import('./kill.ts')).kill,
   stats: async () => (await import('./stats.ts')).stats,
   rm: async () => (await import('./rm.ts')).rm,
+  doctor: async () => (await import('./doctor.ts')).doctor,
   'vm start': async () => (await import('./vm-start.ts')).vmStart,
   'vm stop': async () => (await import('./vm-stop.ts')).vmStop,
   'vm ls': async () => (await import('./vm-ls.ts')).vmLs,

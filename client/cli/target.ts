@@ -54,7 +54,8 @@ export function shareDirectory(rootfs: string, { share }: Pick<Target, 'share'>)
   return `share:${inside}`;
 }
 
-async function findPlace(args: Arguments, start: boolean, signal: AbortSignal | undefined): Promise<NamedVm> {
+/** Without connecting. @throws AgentError with what to do, where there is no VM of that name */
+export async function findPlace(args: Arguments, start: boolean, signal?: AbortSignal): Promise<NamedVm> {
   const vm = args.text('vm');
   const address = args.text('address') ?? (vm === undefined ? process.env['BERTH_ADDRESS'] : undefined);
   if (address !== undefined) {

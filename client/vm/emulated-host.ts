@@ -9,6 +9,7 @@ import { type Child, startChild } from './child.ts';
 import { type Console, followConsole } from './console.ts';
 import { imageFolder } from './options.ts';
 import { projectRoot } from './project-root.ts';
+import { EMULATION } from './qemu-args.ts';
 import { runRoot } from './run-dir.ts';
 import { findTool, toolPackages } from './tools.ts';
 
@@ -96,7 +97,7 @@ function hostArguments(work: string, options: EmulatedHostOptions): string[] {
   const share = (path: string, tag: string) =>
     `local,path=${path.replaceAll(',', ',,')},mount_tag=${tag},security_model=none,multidevs=remap`;
   return [
-    ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-machine', 'q35', '-smp', String(cpus), '-m', `${memory}M`],
+    ...['-accel', EMULATION, '-cpu', 'max', '-machine', 'q35', '-smp', String(cpus), '-m', `${memory}M`],
     ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-name', 'berth-host'],
     ...['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console'],
     ...['-kernel', join(folder, 'host-vmlinuz'), '-initrd', join(folder, 'host-initramfs.cpio.gz'), '-append', HOST_CMDLINE],

@@ -20,10 +20,10 @@ export interface QemuPlan {
 }
 
 /**
- * All processors of an emulated guest take turns on one thread. On a thread each they can run into kernel code that another is patching
+ * All processors of an emulated machine take turns on one thread. On a thread each they can run into kernel code that another is patching
  * (a first CPU quota is enough), and the kernel panics.
  */
-const EMULATION = 'tcg,thread=single';
+export const EMULATION = 'tcg,thread=single';
 const COMMAND_LINE_SIZE = 2048;
 const MMIO_SLOTS = 24;
 /** Address space for an NVDIMM beside the memory. */
