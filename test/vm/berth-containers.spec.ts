@@ -161,14 +161,15 @@ describe('berth.v1 on a booted guest', () => {
     await container.start();
     const init = await container.init();
     await init.wait();
-    const { init: told } = await container.inspect();
-    assert.ok((told?.stdout?.start ?? 0n) > 0n, 'it was to keep the newest bytes only');
     const pieces = await Array.fromAsync(init.stdout.pieces());
     assert.ok(
       Buffer.concat(pieces.flatMap((piece) => (piece.kind === 'data' ? [piece.data] : [])))
         .toString()
         .endsWith('\nend\n'),
     );
+    // After the end of the output, which the exit does not wait for.
+    const { init: told } = await container.inspect();
+    assert.ok((told?.stdout?.start ?? 0n) > 0n, 'it was to keep the newest bytes only');
     init.detach();
     for await (const event of program.events({ after: 'start', containerIds: [ID] })) {
       if (event.kind === 'container.leased-out') assert.equal(event.fields['reason'], 'lease');
