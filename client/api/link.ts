@@ -52,6 +52,8 @@ export class Link implements AsyncDisposable {
   readonly #end = new AbortController();
   #channel: RpcChannel | undefined;
   #dialling: Promise<RpcChannel> | undefined;
+  /** The errors of dials that were given up. */
+  readonly #final = new WeakSet<object>();
   #hello: berth.v1.HelloResponse | undefined;
   /** Whether the next dialling is to be the only one. */
   #once: boolean;
@@ -109,9 +111,9 @@ export class Link implements AsyncDisposable {
     return openStream(channel, { service: method.service, method: method.name }, method, options);
   }
 
-  /** Whether an error of a stream means that it may be opened again. */
+  /** Whether an error of a stream means that it may be opened again: a broken connection, but not a guest that nobody answers for. */
   mayResume(error: unknown): boolean {
-    return !this.#end.signal.aborted && hasCode(error, 'unavailable');
+    return !this.#end.signal.aborted && hasCode(error, 'unavailable') && !this.#final.has(error);
   }
 
   /** Ends the connection. What runs in the guest goes on as its lifetime says. Idempotent. */
@@ -154,10 +156,12 @@ export class Link implements AsyncDisposable {
         if (!mayPass(error)) throw error;
         if (once || performance.now() + pauseMs >= deadline) {
           const within = once ? '' : ` within ${this.#patienceMs} ms`;
-          throw new AgentError('unavailable', `no agent answers at ${this.address}${within}`, {
+          const final = new AgentError('unavailable', `no agent answers at ${this.address}${within}`, {
             cause: error,
             fields: { address: this.address },
           });
+          this.#final.add(final);
+          throw final;
         }
         await sleep(pauseMs, undefined, { signal: this.#end.signal });
       }

@@ -210,6 +210,17 @@ describe('a process as a program holds it', () => {
     guest = await FakeGuest.start();
   });
 
+  it('ends its output with unavailable when no agent answers for as long as patience goes', async () => {
+    has({ exit: forever, output: Buffer.from('some'), open: true });
+    const process = await inGuest.run(['x']);
+    const chunks = process.stdout[Symbol.asyncIterator]();
+    assert.equal(`${(await chunks.next()).value}`, 'some');
+    const next = chunks.next();
+    await guest[Symbol.asyncDispose]();
+    await assert.rejects(next, (error) => hasCode(error, 'unavailable'));
+    guest = await FakeGuest.start();
+  });
+
   it('is a Web stream that can be piped', async () => {
     has({ output: randomBytes(300_000) });
     const process = await inGuest.run(['x']);
