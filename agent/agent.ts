@@ -61,7 +61,7 @@ export async function startAgent({ config, lifecycle, log, onCall }: AgentParts)
     sysDir: '/sys',
     devDir: '/dev',
   };
-  const { sandbox, storages, guest, guestProcesses } = await buildSandbox(config, keeper, devices, log);
+  const { sandbox, storages, guest, guestProcesses, logBudget } = await buildSandbox(config, keeper, devices, log);
   const trim = await lifecycle.start(
     'idle trim',
     () => new IdleTrim(),
@@ -78,10 +78,11 @@ export async function startAgent({ config, lifecycle, log, onCall }: AgentParts)
   const passfd = await startPassfd(config, lifecycle, log);
   const clients = new Clients(sandbox.events);
   const runtimeVersion = async () => (await readCrunVersion(config.crunPath)).split('\n', 1)[0] ?? '';
-  const berth = once(async () => {
+  const berth = once(async (): Promise<Method[]> => {
     const { berthMethods } = await import('./api/berth/berth-methods.ts');
     const self = { generation: keeper.generation, runtimeVersion, log };
-    return berthMethods({ sandbox, clients, self, turns, guestProcesses, log: log.child({ subsystem: 'process' }) });
+    const use = { connections: () => rpc.uses(), inFlight: (id: string) => turns.inFlight(id), logBytes: () => logBudget.held };
+    return berthMethods({ sandbox, clients, self, use, turns, guestProcesses, log: log.child({ subsystem: 'process' }) });
   });
   const methods: Method[] = [
     ...kataHealthMethods,
@@ -199,6 +200,7 @@ async function buildSandbox(config: Config, keeper: Keeper, devices: DeviceHost,
     sandbox,
     storages,
     guest,
+    logBudget: streams.logBudget,
     // berth-init is the agent's parent, wherever it lies.
     guestProcesses: { ...streams, launcher: `/proc/${process.ppid}/exe` },
   };

@@ -9,7 +9,7 @@ import { protocolOf } from '../transport/sniff.ts';
 import type { GrpcServer } from './grpc/server.ts';
 import { guarded } from './guard.ts';
 import { MAX_CONNECTIONS, MAX_SILENT_CONNECTIONS, SNIFF_TIMEOUT_MS } from './limits.ts';
-import type { Caller, CallObserver, Guard, Method, MethodTable } from './service.ts';
+import type { Caller, CallObserver, ConnectionUse, Guard, Method, MethodTable } from './service.ts';
 import { TtrpcConnection, type TtrpcConnectionOptions } from './ttrpc/connection.ts';
 import { indexMethods } from './ttrpc/method-index.ts';
 
@@ -29,6 +29,8 @@ export interface RpcServer {
   accept(connection: Connection): void;
   /** Connections that are open, whatever their protocol. */
   readonly connections: number;
+  /** Of those that have said what they speak. */
+  uses(): ConnectionUse[];
   /** Refuses what is new, lets running calls finish for `graceMs`, then closes every connection. Stop listening first. */
   close(graceMs: number): Promise<void>;
 }
@@ -53,6 +55,10 @@ class Server implements RpcServer {
   readonly #silent = new Set<Silent>();
   readonly #ttrpc = new Set<TtrpcConnection>();
   #grpc: Promise<GrpcServer> | undefined;
+  readonly #users = new Map<
+    net.Socket,
+    { readonly caller: Caller; readonly use: () => Pick<ConnectionUse, 'calls' | 'streams'> }
+  >();
   #accepted = 0;
   #closing = false;
 
@@ -64,6 +70,10 @@ class Server implements RpcServer {
 
   get connections(): number {
     return this.#open.size;
+  }
+
+  uses(): ConnectionUse[] {
+    return [...this.#users].map(([socket, { caller, use }]) => ({ caller, ...use(), sentBytes: socket.bytesWritten }));
   }
 
   accept = ({ socket, peer }: Connection): void => {
@@ -100,8 +110,8 @@ class Server implements RpcServer {
         this.#acceptGrpc(silent, caller);
         return false;
       }
-      this.#watchEnd(silent.socket, caller);
       const connection = this.#acceptTtrpc(silent.socket, caller);
+      this.#watchEnd(silent.socket, caller, () => ({ calls: connection.calls, streams: 0 }));
       receive = (bytes) => connection.receive(bytes);
       return connection.receive(silent.head);
     };
@@ -131,7 +141,7 @@ class Server implements RpcServer {
       try {
         const server = await this.#loadGrpc();
         const socket = this.#track(socketForHttp2(silent.socket));
-        this.#watchEnd(socket, caller);
+        this.#watchEnd(socket, caller, () => server.use(caller));
         socket.unshift(silent.head);
         server.accept(socket, caller);
       } catch (error) {
@@ -154,8 +164,10 @@ class Server implements RpcServer {
     return this.#grpc;
   }
 
-  #watchEnd(socket: net.Socket, caller: Caller): void {
+  #watchEnd(socket: net.Socket, caller: Caller, use: () => Pick<ConnectionUse, 'calls' | 'streams'>): void {
+    this.#users.set(socket, { caller, use });
     socket.once('close', () => {
+      this.#users.delete(socket);
       this.#options.log.debug('client gone', { client: caller.id, peer: caller.peer, protocol: caller.protocol });
       this.#options.onDisconnect?.(caller);
     });

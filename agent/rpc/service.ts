@@ -11,6 +11,16 @@ export interface Caller {
   readonly peer: string;
 }
 
+/** What a connection is busy with. */
+export interface ConnectionUse {
+  readonly caller: Caller;
+  /** Waiting for their answers. */
+  readonly calls: number;
+  /** Open calls with streams. */
+  readonly streams: number;
+  readonly sentBytes: number;
+}
+
 export interface CallContext {
   readonly caller: Caller;
   /** Aborted when the client goes away, cancels, or its deadline passes; the reason is an {@link AgentError}. */

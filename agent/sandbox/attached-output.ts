@@ -1,6 +1,6 @@
 // One output stream as one attached client reads it: a cursor, credit, and turns.
 import { readStatuses } from '../container/process-status.ts';
-import type { LogReader, ReaderOptions } from '../process/stream/log-reader.ts';
+import type { LogReader, ReaderOptions, ReaderOwner } from '../process/stream/log-reader.ts';
 import type { OutputLog } from '../process/stream/output-log.ts';
 import type { AttachHost, StreamName } from './attach-event.ts';
 
@@ -21,7 +21,7 @@ export interface OutputWanted {
   readonly credit: number;
 }
 
-export class AttachedOutput {
+export class AttachedOutput implements ReaderOwner {
   readonly #stream: StreamName;
   readonly #log: OutputLog;
   readonly #reader: LogReader;
@@ -44,8 +44,16 @@ export class AttachedOutput {
     this.#host = host;
     this.#drainMs = drainMs;
     this.#credit = Math.min(wanted.credit, MAX_CREDIT);
-    this.#reader = log.reader({ from: wanted.from, primary: wanted.primary });
+    this.#reader = log.reader({ from: wanted.from, primary: wanted.primary, owner: this });
     this.#reader.onReadable(() => this.#notify());
+  }
+
+  get clientId(): string {
+    return this.#host.clientId;
+  }
+
+  get stalled(): boolean {
+    return this.#credit === 0;
   }
 
   credit(bytes: number): void {

@@ -112,6 +112,11 @@ export class Clients {
     return [...new Set([...this.#byConnection.values(), ...this.#bySession.values()])];
   }
 
+  /** The client of a connection, if it has made a call of Berth's own API. */
+  find(connectionId: string): Client | undefined {
+    return this.#byConnection.get(connectionId);
+  }
+
   /** The client of a connection; made at its first call. */
   of(connection: CallingConnection): Client {
     const known = this.#byConnection.get(connection.id);

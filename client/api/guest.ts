@@ -49,6 +49,24 @@ export class Guest extends Processes implements AsyncDisposable {
     return followEvents(this.link, options);
   }
 
+  /**
+   * What the agent is doing, again and again until the caller stops: connections, what is held for whom, what waits for what. It costs the agent
+   * something only while it is read.
+   * @param intervalMs from 100 to 60 000, 1000 unless told; 0 for one look only
+   */
+  async *top({
+    intervalMs = 1000,
+    signal,
+  }: {
+    intervalMs?: number;
+    signal?: AbortSignal;
+  } = {}): AsyncGenerator<berth.v1.TopResponse> {
+    const stream = await this.link.stream(AGENT.top, signal === undefined ? {} : { signal });
+    await stream.send({ intervalMs });
+    stream.end();
+    yield* stream;
+  }
+
   /** Sets the guest's clock to this program's, or to `at`. @returns ms that it was ahead */
   async setClock(at: Date = new Date()): Promise<number> {
     const { offsetNs } = await this.link.call(AGENT.setClock, { unixNs: BigInt(at.getTime()) * 1_000_000n });

@@ -55,6 +55,7 @@ export const AGENT = {
   addEntropy: agent('AddEntropy', v1.AddEntropyRequest, v1.AddEntropyResponse),
   shutdown: agent('Shutdown', v1.ShutdownRequest, v1.ShutdownResponse),
   sandboxLease: agent('SandboxLease', v1.SandboxLeaseRequest, v1.SandboxLeaseResponse, 'leases'),
+  top: agent('Top', v1.TopRequest, v1.TopResponse, 'top'),
 };
 
 export const EVENTS = { watch: service('Events', 'events')('Watch', v1.WatchEventsRequest, v1.Event) };

@@ -14,35 +14,43 @@ import { type AgentSelf, agentMethods } from './agent.ts';
 import { containerMethods } from './containers.ts';
 import { eventMethods } from './events.ts';
 import { processMethods } from './processes.ts';
+import { type AgentUse, topMethod } from './top.ts';
 import { tunnelMethods } from './tunnels.ts';
 
 export interface BerthHost {
   readonly sandbox: Sandbox;
   readonly clients: Clients;
   readonly self: AgentSelf;
+  readonly use: AgentUse;
   readonly turns: Turns;
   readonly guestProcesses: GuestProcessHost;
   readonly log: Logger;
 }
 
-export function berthMethods({ sandbox, clients, self, turns, guestProcesses, log }: BerthHost): Method[] {
+export function berthMethods({ sandbox, clients, self, use, turns, guestProcesses, log }: BerthHost): Method[] {
   const guest = new GuestProcesses(guestProcesses);
   const processes = new ProcessTable({ sandbox, guest, events: sandbox.events, clients, clock: SYSTEM_CLOCK, log });
   const lifetimes = new ContainerLifetimes({ sandbox, processes, clients, clock: SYSTEM_CLOCK, events: sandbox.events, log });
+  const tunnels = tunnelsOf(sandbox);
   return [
     ...agentMethods(sandbox, clients, self),
     ...containerMethods({ sandbox, clients, processes, lifetimes, bootId }),
     ...processMethods({ processes, clients, turns, bootId }),
     ...eventMethods(sandbox.events, clients, bootId),
-    ...tunnelMethods({ tunnels: tunnelsOf(sandbox), clients, turns }),
+    ...tunnelMethods({ tunnels: tunnels.get, clients, turns }),
+    topMethod({ clients, processes, use, openTunnels: tunnels.open }),
   ];
 }
 
-function tunnelsOf(sandbox: Sandbox): () => Promise<Tunnels> {
+/** Made at the first tunnel. */
+function tunnelsOf(sandbox: Sandbox) {
   let made: Tunnels | undefined;
-  return async () => {
-    const { Tunnels } = await import('../../sandbox/tunnels.ts');
-    made ??= new Tunnels(sandbox);
-    return made;
+  return {
+    get: async (): Promise<Tunnels> => {
+      const { Tunnels } = await import('../../sandbox/tunnels.ts');
+      made ??= new Tunnels(sandbox);
+      return made;
+    },
+    open: () => made?.open ?? 0,
   };
 }

@@ -19,6 +19,25 @@ export interface ReaderOptions {
   readonly from?: bigint | 'start' | 'end' | 'ack';
   /** What this reader has not acknowledged is kept (lossless mode). One at a time: the newest that asks takes over. */
   readonly primary?: boolean;
+  readonly owner?: ReaderOwner;
+}
+
+/** Whose a reader is, for who looks at what the agent does. */
+export interface ReaderOwner {
+  readonly clientId: string;
+  /** It does not take what there is; otherwise it waits for its turn. */
+  readonly stalled: boolean;
+}
+
+/** What a reader is doing. */
+export interface ReaderUse {
+  /** '' for one that is read by single calls. */
+  readonly clientId: string;
+  readonly primary: boolean;
+  readonly offset: bigint;
+  /** Bytes that it has not been given yet. */
+  readonly behind: bigint;
+  readonly waitsFor: 'process' | 'client' | 'turn' | 'nobody';
 }
 
 /** A cursor. Readers are independent: one that stalls, leaves or comes back changes nothing for the others. */

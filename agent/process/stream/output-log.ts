@@ -5,7 +5,7 @@ import { AgentError } from '../../errors.ts';
 import { type Budget, type Holder, STREAM_LIMIT_BYTES } from './budget.ts';
 import { ByteLog, type DeliveryMode, type Retention } from './byte-log.ts';
 import type { LogView } from './cursor.ts';
-import type { EndReason, LogReader, ReaderOptions } from './log-reader.ts';
+import type { EndReason, LogReader, ReaderOptions, ReaderUse } from './log-reader.ts';
 import { type Clock, type LogStore, type Notice, realClock } from './log-store.ts';
 import { type LogSide, OutputReader } from './output-reader.ts';
 
@@ -99,6 +99,10 @@ export class OutputLog implements Holder, LogSide {
     return this.#readers.size;
   }
 
+  get readerUses(): ReaderUse[] {
+    return [...this.#readers].map(({ use }) => use);
+  }
+
   /** Resolves when {@link consumed} has become true. */
   get whenConsumed(): Promise<void> {
     this.#whenConsumed ??= Promise.withResolvers<void>();
@@ -112,13 +116,13 @@ export class OutputLog implements Holder, LogSide {
   }
 
   /** @throws out_of_range for an offset beyond `end`; resource_exhausted when there are too many readers */
-  reader({ from = 'start', primary = false }: ReaderOptions = {}): LogReader {
+  reader({ from = 'start', primary = false, owner }: ReaderOptions = {}): LogReader {
     if (this.#readers.size >= MAX_READERS) {
       throw new AgentError('resource_exhausted', `${MAX_READERS} readers are on this stream already`, {
         fields: { limit: 'readers-per-stream' },
       });
     }
-    const reader = new OutputReader(this, this.#place(from));
+    const reader = new OutputReader(this, this.#place(from), owner);
     this.#readers.add(reader);
     if (primary) {
       this.#primary = reader;

@@ -1,7 +1,7 @@
 // One reader of an output log: a cursor that can wait.
 import { AgentError } from '../../errors.ts';
 import { Cursor, type LogView } from './cursor.ts';
-import type { LogReader, Piece } from './log-reader.ts';
+import type { LogReader, Piece, ReaderOwner, ReaderUse } from './log-reader.ts';
 
 /** Of one reader: calls of several clients may wait on it. */
 const MAX_WAITING = 64;
@@ -20,12 +20,14 @@ export interface LogSide {
 export class OutputReader implements LogReader {
   readonly #log: LogSide;
   readonly #cursor: Cursor;
+  readonly #owner: ReaderOwner | undefined;
   readonly #waiting = new Set<() => void>();
   #listener: (() => void) | undefined;
   #closed = false;
 
-  constructor(log: LogSide, offset: bigint) {
+  constructor(log: LogSide, offset: bigint, owner?: ReaderOwner) {
     this.#log = log;
+    this.#owner = owner;
     this.#cursor = new Cursor(offset);
   }
 
@@ -35,6 +37,14 @@ export class OutputReader implements LogReader {
 
   get primary(): boolean {
     return this.#log.isPrimary(this);
+  }
+
+  get use(): ReaderUse {
+    const { end, ending } = this.#log.view;
+    const behind = end > this.offset ? end - this.offset : 0n;
+    const waitsFor =
+      behind === 0n ? (ending === 'closed' ? 'nobody' : 'process') : this.#owner?.stalled === false ? 'turn' : 'client';
+    return { clientId: this.#owner?.clientId ?? '', primary: this.primary, offset: this.offset, behind, waitsFor };
   }
 
   async next(maxBytes: number, signal?: AbortSignal): Promise<Piece> {

@@ -12,8 +12,8 @@ import {
   type AnyUnaryMethod,
   type Caller,
   type CallObserver,
+  type Method,
   methodPath,
-  type UnaryMethod,
 } from '../service.ts';
 import { type Status, statusOf } from '../status.ts';
 
@@ -21,6 +21,8 @@ export interface HandlerContext {
   readonly log: Logger;
   readonly onCall?: CallObserver | undefined;
   callerOf(peer: string): Caller | undefined;
+  /** Counts the open calls of a connection. */
+  count(caller: Caller, kind: Method['kind'], change: 1 | -1): void;
 }
 
 /** What every kind of call has. */
@@ -167,16 +169,20 @@ async function* requestsOf(method: AnyStreamMethod | AnyDuplexMethod, call: Stre
 }
 
 /** The context of a call, and a function that ends it: tells the observer, and gives the status of a failure. */
-function begin(method: Pick<UnaryMethod, 'service' | 'name'>, call: AnyCall, context: HandlerContext) {
+function begin(method: Pick<Method, 'service' | 'name' | 'kind'>, call: AnyCall, context: HandlerContext) {
   const path = methodPath(method);
   const startedAt = context.onCall ? performance.now() : 0;
   const caller = context.callerOf(call.getPeer()) ?? { id: 'c0', protocol: 'grpc' as const, peer: 'unknown' };
   const metadata = metadataOf(call.metadata);
   const signalled = new Call(caller, metadata);
   call.on('cancelled', () => signalled.abort(cancelReason(call)));
+  context.count(caller, method.kind, 1);
+  let ended = false;
   function end(): undefined;
   function end(error: unknown): Status;
   function end(error?: unknown): Status | undefined {
+    if (!ended) context.count(caller, method.kind, -1);
+    ended = true;
     if (error === undefined) {
       context.onCall?.({ method: path, caller, startedAt, metadata });
       return undefined;

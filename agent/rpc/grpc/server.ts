@@ -3,13 +3,15 @@
 import type net from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 import { MAX_GRPC_SESSION_MB, MAX_GRPC_STREAMS, MAX_MESSAGE_BYTES } from '../limits.ts';
-import { type Caller, type Method, methodPath } from '../service.ts';
+import { type Caller, type ConnectionUse, type Method, methodPath } from '../service.ts';
 import { codeToNumber } from '../status.ts';
 import { duplexHandler, type HandlerContext, streamHandler, unaryHandler } from './handlers.ts';
 
 export interface GrpcServer {
   /** Takes over a socket whose first bytes, if any were read, have been put back. */
   accept(socket: net.Socket, caller: Caller): void;
+  /** Open calls of a connection. */
+  use(caller: Caller): Readonly<Pick<ConnectionUse, 'calls' | 'streams'>>;
   /** GOAWAY to all; calls that run may finish for `graceMs`. */
   close(graceMs: number): Promise<void>;
 }
@@ -24,7 +26,15 @@ const OPTIONS: grpc.ServerOptions = {
 export function createGrpcServer(methods: Iterable<Method>, options: Pick<HandlerContext, 'log' | 'onCall'>): GrpcServer {
   const callers = new Map<string, Caller>();
   const sockets = new Set<net.Socket>();
-  const context: HandlerContext = { ...options, callerOf: (peer) => callers.get(peer) };
+  const uses = new WeakMap<Caller, { calls: number; streams: number }>();
+  const context: HandlerContext = {
+    ...options,
+    callerOf: (peer) => callers.get(peer),
+    count(caller, kind, change) {
+      const use = uses.get(caller);
+      if (use !== undefined) use[kind === 'unary' ? 'calls' : 'streams'] += change;
+    },
+  };
   const server = new grpc.Server({ ...OPTIONS, interceptors: [refuseCompressed] });
   for (const method of methods) register(server, method, context);
   const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
@@ -33,6 +43,7 @@ export function createGrpcServer(methods: Iterable<Method>, options: Pick<Handle
       // grpc-js tells a handler its peer by this property; on a socket made from an fd it would be undefined.
       Object.defineProperty(socket, 'remoteAddress', { value: caller.id });
       callers.set(caller.id, caller);
+      uses.set(caller, { calls: 0, streams: 0 });
       sockets.add(socket);
       socket.once('close', () => {
         callers.delete(caller.id);
@@ -40,6 +51,7 @@ export function createGrpcServer(methods: Iterable<Method>, options: Pick<Handle
       });
       injector.injectConnection(socket);
     },
+    use: (caller) => uses.get(caller) ?? { calls: 0, streams: 0 },
     async close(graceMs) {
       const gone = [...sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve)));
       const timer = setTimeout(() => {

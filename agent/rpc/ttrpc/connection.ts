@@ -66,6 +66,11 @@ export class TtrpcConnection {
     socket.on('close', () => this.#onGone());
   }
 
+  /** Calls that wait for their answers. */
+  get calls(): number {
+    return this.#waiting.size;
+  }
+
   /** Takes the next bytes; false asks the socket to stop reading until the client has taken its answers. */
   receive(chunk: Buffer): boolean {
     this.#writer.hold();

@@ -9,6 +9,14 @@ export function absentMethods(): Method[] {
   return [
     ...kataHealthMethods,
     ...agentServiceMethods({ sandbox: absent, network: absent, guestDetails: absent, guest: absent, turns: absent }),
-    ...berthMethods({ sandbox: absent, clients: absent, self: absent, turns: absent, guestProcesses: absent, log: absent }),
+    ...berthMethods({
+      sandbox: absent,
+      clients: absent,
+      self: absent,
+      use: absent,
+      turns: absent,
+      guestProcesses: absent,
+      log: absent,
+    }),
   ];
 }
