@@ -33,7 +33,8 @@ import { type CallObserver, type Method, methodTable } from './rpc/service.ts';
 import { Clients } from './sandbox/clients.ts';
 import type { GuestHost } from './sandbox/guest-host.ts';
 import { Sandbox } from './sandbox/sandbox.ts';
-import { parseListenEndpoint } from './transport/endpoint.ts';
+import { chooseEndpoints } from './transport/choose.ts';
+import { formatEndpoint } from './transport/endpoint.ts';
 import { listen } from './transport/listen.ts';
 import { KATA_VERSION } from './version.ts';
 
@@ -115,14 +116,16 @@ export async function startAgent({ config, lifecycle, log, onCall }: AgentParts)
     2 * GRACE_MS,
   );
 
-  const endpoint = parseListenEndpoint(config.serverAddr);
-  await lifecycle.start(
-    'listener',
-    () => listen(endpoint, { allowedCid: config.allowCid }, rpc.accept),
-    (listener) => listener.close(),
-  );
+  const endpoints = await chooseEndpoints(config, log);
+  for (const endpoint of endpoints) {
+    await lifecycle.start(
+      `listener at ${formatEndpoint(endpoint)}`,
+      () => listen(endpoint, { allowedCid: config.allowCid, log: log.child({ subsystem: 'serial' }) }, rpc.accept),
+      (listener) => listener.close(),
+    );
+  }
   log.info('agent listening', {
-    address: config.serverAddr,
+    address: endpoints.map(formatEndpoint).join(', '),
     uptime_ms: Math.round(uptime() * 1000),
     init_uptime_ms: Number(process.env['BERTH_INIT_UPTIME_MS'] ?? 0),
     generation: keeper.generation,

@@ -24,16 +24,18 @@ const REDIAL_MS = 10;
  * time: clients that gave up on a busy agent and came back at once would only add to its work.
  */
 const FIRST_ATTEMPT_MS = 2_000;
+/** Whoever dials one asks again by itself, and hanging up would only make the line take longer. */
+const SERIAL_LINE = /^serial:/;
 
 /**
- * Dials `vsock://cid:port`, `hvsock://socket:port` or `unix://path` and waits for the answer to a health check.
+ * Dials `vsock://cid:port`, `hvsock://socket:port`, `unix://path` or `serial://socket` and waits for the answer to a health check.
  * @throws AgentError unavailable when nobody answered in time, with the last reason; invalid_argument for a bad address;
  * cancelled
  */
 export async function connect(address: string, options: ConnectOptions = {}): Promise<AgentClient> {
   const { timeoutMs = TIMEOUT_MS, retry = true, signal } = options;
   const deadline = performance.now() + timeoutMs;
-  for (let attemptMs = FIRST_ATTEMPT_MS; ; ) {
+  for (let attemptMs = SERIAL_LINE.test(address) ? timeoutMs : FIRST_ATTEMPT_MS; ; ) {
     const left = deadline - performance.now();
     try {
       return await attempt(address, options, Math.max(1, Math.ceil(retry ? Math.min(left, attemptMs) : left)));

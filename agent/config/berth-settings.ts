@@ -1,5 +1,5 @@
 // Settings that Kata does not have.
-import { absolutePath, contextId, strictBoolean } from './kinds.ts';
+import { absolutePath, contextId, strictBoolean, text } from './kinds.ts';
 import { setting } from './setting.ts';
 
 export const berthSettings = {
@@ -10,6 +10,15 @@ export const berthSettings = {
     toml: 'berth_allow_cid',
     env: 'BERTH_ALLOW_CID',
     effect: 'The vsock peer that may speak to the agent; 2 is the host, `any` also lets guest processes in.',
+  }),
+  serialAddr: setting<string>({
+    kind: text,
+    fallback: '',
+    param: 'berth.serial_addr',
+    toml: 'berth_serial_addr',
+    env: 'BERTH_SERIAL_ADDR',
+    effect:
+      'A serial port to listen on beside `agent.server_addr` (docs/transports.md): `serial://NAME` of a virtio-serial port, or `serial:///dev/ttyS1`. Where the server address is vsock and the guest has no vsock device, the port `org.berth.agent.0` takes its place; with nothing here and no such port, `/dev/ttyS1` does.',
   }),
   stateDir: setting<string>({
     kind: absolutePath,

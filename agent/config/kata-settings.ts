@@ -17,7 +17,7 @@ export const kataSettings = {
     toml: 'server_addr',
     env: 'KATA_AGENT_SERVER_ADDR',
     effect:
-      'Where the agent listens: `vsock://CID:PORT` (CID -1 is any), `unix:///path`, `unix://@abstract`. No `tcp://`: it would let in whoever reaches the guest.',
+      'Where the agent listens: `vsock://CID:PORT` (CID -1 is any), `unix:///path`, `unix://@abstract`, `serial://NAME` or `serial:///dev/...` (docs/transports.md). No `tcp://`: it would let in whoever reaches the guest.',
   }),
   logLevel: setting<LogThreshold>({
     kind: logLevel,

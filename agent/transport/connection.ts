@@ -5,7 +5,7 @@ import type { ListenEndpoint } from './endpoint.ts';
 export interface Connection {
   /** Nothing has been read from it, and nothing will be until its new owner asks. */
   readonly socket: net.Socket;
-  /** `vsock:2:1234` (CID and port) or `unix`. */
+  /** `vsock:2:1234` (CID and port), `serial:` and the port's name or path, or `unix`. */
   readonly peer: string;
 }
 

@@ -21,7 +21,7 @@ const MAX_ANSWER_BYTES = 64;
 /**
  * One attempt to connect.
  * @throws {AgentError} unavailable when nobody listens (ECONNREFUSED, ECONNRESET, ENOENT, or the VMM closed the connection),
- * deadline_exceeded, cancelled; `fields.endpoint` names the address
+ * deadline_exceeded, cancelled; resource_exhausted when another client has the serial line; `fields.endpoint` names the address
  */
 export async function dial(endpoint: Endpoint, options: DialOptions = {}): Promise<net.Socket> {
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
@@ -36,6 +36,10 @@ export async function dial(endpoint: Endpoint, options: DialOptions = {}): Promi
         return await connectUnix(endpoint.path, signal);
       case 'hvsock':
         return await connectHybrid(endpoint, signal);
+      case 'serial': {
+        const [{ dialSerial }, connected] = await Promise.all([import('./serial/dial.ts'), connectUnix(endpoint.path, signal)]);
+        return await dialSerial(connected, endpoint.path, signal);
+      }
     }
   } catch (error) {
     throw dialError(error, endpoint, timeout.aborted, timeoutMs);
@@ -125,7 +129,9 @@ function dialError(error: unknown, endpoint: Endpoint, timedOut: boolean, timeou
   const address = formatEndpoint(endpoint);
   const fields = { endpoint: address };
   if (timedOut || errnoOf(error) === 'ETIMEDOUT') {
-    return new AgentError('deadline_exceeded', `dial ${address}: no connection within ${timeoutMs} ms`, { cause: error, fields });
+    const none =
+      endpoint.kind === 'serial' ? 'no agent answers on the line (is this its port, and does it listen there?)' : 'no connection';
+    return new AgentError('deadline_exceeded', `dial ${address}: ${none} within ${timeoutMs} ms`, { cause: error, fields });
   }
   if (error instanceof Error && error.name === 'AbortError') {
     return new AgentError('cancelled', `dial ${address}: cancelled`, { cause: error, fields });

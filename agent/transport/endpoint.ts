@@ -1,4 +1,5 @@
-// Addresses of listeners and peers: `vsock://cid:port`, `hvsock://path:port`, `unix:///path`, `unix://@abstract`.
+// Addresses of listeners and peers: `vsock://cid:port`, `hvsock://path:port`, `unix:///path`, `unix://@abstract`,
+// `serial://name` and `serial:///path`.
 // Pure; nothing is opened here.
 import { AgentError } from '../errors.ts';
 
@@ -22,21 +23,32 @@ export interface HybridEndpoint {
   readonly port: number;
 }
 
+/**
+ * A serial line. To an agent: the name of a virtio-serial port, or the path of a device such as /dev/ttyS1. To a client: the path of the
+ * Unix socket that the hypervisor has for the port.
+ */
+export interface SerialEndpoint {
+  readonly kind: 'serial';
+  readonly path: string;
+}
+
 /** What an agent can listen on. */
-export type ListenEndpoint = VsockEndpoint | UnixEndpoint;
+export type ListenEndpoint = VsockEndpoint | UnixEndpoint | SerialEndpoint;
 /** What a client can dial. */
 export type Endpoint = ListenEndpoint | HybridEndpoint;
 
 const U32_MAX = 0xffffffff;
 /** sizeof sun_path, the NUL included (man 7 unix). */
 const SUN_PATH_BYTES = 108;
+const PORT_NAME = /^(?!\.\.?$)[\w.-]{1,64}$/;
 
 /**
  * Reads an address. A CID of -1 is VMADDR_CID_ANY.
  * @throws {AgentError} invalid_argument; the text names the part that is wrong
  */
 export function parseEndpoint(text: string): Endpoint {
-  const split = /^([a-z]+):\/\/(.*)$/s.exec(text);
+  // A serial port is often written without the slashes, as in `serial:/dev/ttyS1`.
+  const split = /^([a-z]+):\/\/(.*)$/s.exec(text) ?? /^(serial):(.*)$/s.exec(text);
   const scheme = split?.[1];
   const rest = split?.[2] ?? '';
   switch (scheme) {
@@ -46,17 +58,19 @@ export function parseEndpoint(text: string): Endpoint {
       return parseHybrid(text, rest);
     case 'unix':
       return { kind: 'unix', path: parsePath(text, rest) };
+    case 'serial':
+      return { kind: 'serial', path: parsePort(text, rest) };
     case undefined:
-      throw bad(text, 'scheme', 'expected vsock://cid:port, hvsock://path:port or unix://path');
+      throw bad(text, 'scheme', 'expected vsock://cid:port, hvsock://path:port, unix://path or serial://path');
     default:
-      throw bad(text, 'scheme', `"${scheme}" is not one of vsock, hvsock, unix`);
+      throw bad(text, 'scheme', `"${scheme}" is not one of vsock, hvsock, unix, serial`);
   }
 }
 
 /** As {@link parseEndpoint}, for an address to listen on. */
 export function parseListenEndpoint(text: string): ListenEndpoint {
   const endpoint = parseEndpoint(text);
-  if (endpoint.kind === 'hvsock') throw bad(text, 'scheme', 'hvsock is for clients; an agent listens on vsock or unix');
+  if (endpoint.kind === 'hvsock') throw bad(text, 'scheme', 'hvsock is for clients; an agent listens on vsock, unix or serial');
   return endpoint;
 }
 
@@ -69,6 +83,8 @@ export function formatEndpoint(endpoint: Endpoint): string {
       return `hvsock://${formatPath(endpoint.path)}:${endpoint.port}`;
     case 'unix':
       return `unix://${formatPath(endpoint.path)}`;
+    case 'serial':
+      return `serial://${formatPath(endpoint.path)}`;
   }
 }
 
@@ -98,6 +114,12 @@ function parsePath(text: string, path: string): string {
   if (path.includes('\0')) throw bad(text, 'path', 'it contains a NUL');
   if (Buffer.byteLength(path) >= SUN_PATH_BYTES) throw bad(text, 'path', `it is longer than ${SUN_PATH_BYTES - 1} bytes`);
   return abstract ? `\0${path.slice(1)}` : path;
+}
+
+function parsePort(text: string, rest: string): string {
+  if (/^[/@]/.test(rest)) return parsePath(text, rest);
+  if (PORT_NAME.test(rest)) return rest;
+  throw bad(text, 'port', `"${rest}" is neither an absolute path nor a port's name (1 to 64 of A-Z a-z 0-9 . _ -)`);
 }
 
 function formatPath(path: string): string {

@@ -7,7 +7,7 @@ import { AGENT, CONTAINERS } from './methods.ts';
 import { Processes } from './processes.ts';
 
 /**
- * Connects to the agent of a guest: `vsock://CID:PORT`, `hvsock://SOCKET:PORT`, `unix://PATH`. The connection heals by itself; all calls share it.
+ * Connects to the agent of a guest: `vsock://CID:PORT`, `hvsock://SOCKET:PORT`, `unix://PATH`, `serial://SOCKET`. The connection heals by itself; all calls share it.
  * @throws AgentError unavailable when nobody answers within `patienceMs`
  */
 export async function connect(address: string, options: LinkOptions = {}): Promise<Guest> {

@@ -23,7 +23,7 @@ export const TARGET_OPTIONS: Options = {
   address: {
     kind: 'text',
     value: 'URI',
-    help: 'an agent to talk to: vsock://CID:PORT, hvsock://SOCKET:PORT or unix://PATH (or $BERTH_ADDRESS)',
+    help: 'an agent to talk to: vsock://CID:PORT, hvsock://SOCKET:PORT, unix://PATH or serial://SOCKET (or $BERTH_ADDRESS)',
   },
   protocol: { kind: 'text', value: 'NAME', help: 'ttrpc (default) or grpc' },
 };

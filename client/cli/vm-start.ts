@@ -20,6 +20,7 @@ export const vmStart: Verb = {
     cpus: { kind: 'text', value: 'NUMBER', help: 'its CPUs (default 1)' },
     share: { kind: 'text', value: 'DIR', help: 'a directory of this machine that containers can have their root from' },
     disk: { kind: 'list', value: 'NAME=FILE', help: 'a file with an EROFS file system, for --rootfs NAME' },
+    serial: { kind: 'flag', help: 'reach it by a serial port, without vsock: one client at a time' },
     machine: { kind: 'text', value: 'KIND', help: 'microvm (default) or q35' },
   },
 
@@ -34,6 +35,7 @@ export const vmStart: Verb = {
       ...(memory === undefined ? {} : { memory: Number(parseBytes(memory, '--memory') >> 20n) }),
       ...(cpus === undefined ? {} : { cpus: readCpus(cpus) }),
       ...(share === undefined ? {} : { shares: [{ dir: await directory(share), tag: SHARE_TAG }] }),
+      ...(args.flag('serial') ? { way: 'serial' as const } : {}),
       ...machineOption(args.text('machine')),
       disks: args.list('disk').map(readDisk),
     };

@@ -13,7 +13,7 @@ export interface ConnectOptions extends DialOptions {
 }
 
 /**
- * Dials an agent once: `vsock://cid:port`, `hvsock://path:port` or `unix://path`.
+ * Dials an agent once: `vsock://cid:port`, `hvsock://path:port`, `unix://path` or `serial://path`.
  * @throws {AgentError} as `dial` and `parseEndpoint` do
  */
 export async function connect(address: string, options: ConnectOptions = {}): Promise<RpcChannel> {

@@ -6,7 +6,7 @@ import { rememberKvm } from './kvm-verdict.ts';
 import { type Decision, decide, type MachineFindings, probeMachine, wishFromEnvironment } from './machine.ts';
 import { type BootOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import { makeRunDir, sweepRunDirs } from './run-dir.ts';
-import { VirtualMachine } from './virtual-machine.ts';
+import { SERIAL_SOCKET, VirtualMachine } from './virtual-machine.ts';
 
 /** Where the agent listens (kata-agent's fixed vsock port). */
 const AGENT_PORT = 1024;
@@ -64,7 +64,11 @@ async function launch(
   const runDir = makeRunDir(from);
   const { path, cid } = runDir;
   const hostSocket = `${path}/vm.vsock`;
-  const address = decision.way === 'direct' ? `vsock://${cid}:${AGENT_PORT}` : `hvsock://${hostSocket}:${AGENT_PORT}`;
+  const address = {
+    direct: `vsock://${cid}:${AGENT_PORT}`,
+    'vhost-user': `hvsock://${hostSocket}:${AGENT_PORT}`,
+    serial: `serial://${path}/${SERIAL_SOCKET}`,
+  }[decision.way];
   const vm = new VirtualMachine({
     name: options.name ?? `vm-${cid}`,
     address,

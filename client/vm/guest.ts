@@ -20,13 +20,18 @@ export interface Guest extends AsyncDisposable {
   readonly way: Way;
   readonly accel: Accel;
   readonly cid: number;
-  /** `vsock://cid:1024` or `hvsock://path:1024`. */
+  /** `vsock://cid:1024`, `hvsock://path:1024` or `serial://path`. */
   readonly address: string;
-  /** The address of another vsock port of the guest, to dial. */
+  /** The address of the virtio-serial port for the agent, of a guest that has one. */
+  readonly serialAddress?: string;
+  /** The address of the UART for the agent, of a guest that has one. */
+  readonly uartAddress?: string;
+  /** The address of another vsock port of the guest, to dial. @throws AgentError failed_precondition in the way `serial` */
   portAddress(port: number): string;
   /**
    * Where a program on the host has to listen for what the guest dials at CID 2 and this port, before the guest does:
    * `vsock://2:port`, or `unix://path` of the device process's socket and the port.
+   * @throws AgentError failed_precondition in the way `serial`
    */
   hostPortAddress(port: number): string;
   /** QEMU's. */

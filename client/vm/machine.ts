@@ -5,8 +5,11 @@ import { AgentError, errnoOf } from '../../agent/errors.ts';
 import { type KvmVerdict, recallKvm } from './kvm-verdict.ts';
 import { findTool, toolPackages } from './tools.ts';
 
-/** `direct`: the kernel's vhost-vsock. `vhost-user`: the same device in a process of its own, no kernel module. */
-export type Way = 'direct' | 'vhost-user';
+/**
+ * `direct`: the kernel's vhost-vsock. `vhost-user`: the same device in a process of its own, no kernel module. `serial`: no vsock, a
+ * virtio-serial port, which one client uses at a time; only where it is asked for.
+ */
+export type Way = 'direct' | 'vhost-user' | 'serial';
 export type Accel = 'kvm' | 'tcg';
 
 export interface Finding {
@@ -64,8 +67,8 @@ export function wishFromEnvironment(env: NodeJS.ProcessEnv = process.env): Wish 
       },
     );
   }
-  if (way !== undefined && way !== 'direct' && way !== 'vhost-user')
-    throw unknownValue('BERTH_VM_WAY', way, 'direct, vhost-user or emulated');
+  if (way !== undefined && way !== 'direct' && way !== 'vhost-user' && way !== 'serial')
+    throw unknownValue('BERTH_VM_WAY', way, 'direct, vhost-user, serial or emulated');
   if (accel !== undefined && accel !== 'kvm' && accel !== 'tcg') throw unknownValue('BERTH_VM_ACCEL', accel, 'kvm or tcg');
   return { way, accel };
 }
@@ -93,13 +96,20 @@ export function decide(findings: MachineFindings, wish: Wish = {}): Decision {
 
 function decideWay(findings: MachineFindings, wish: Way | undefined, reasons: string[]): Way {
   const { vhostVsock, vhostDeviceVsock } = findings;
+  if (wish === 'serial') {
+    reasons.push('serial: asked for');
+    return wish;
+  }
   if (wish === 'direct' || (wish === undefined && vhostVsock.usable)) {
     if (!vhostVsock.usable) throw cannot(`vhost-vsock was asked for: ${vhostVsock.reason}`);
     reasons.push(wish === undefined ? 'direct: /dev/vhost-vsock opens' : 'direct: asked for');
     return 'direct';
   }
   if (vhostDeviceVsock === undefined) {
-    throw missing(`no vsock for a guest: ${vhostVsock.reason}, and vhost-device-vsock is not installed`, 'vhost-device-vsock');
+    throw missing(
+      `no vsock for a guest: ${vhostVsock.reason}, and vhost-device-vsock is not installed (a serial port needs neither, for one client at a time)`,
+      'vhost-device-vsock',
+    );
   }
   reasons.push(wish === undefined ? `vhost-user: ${vhostVsock.reason}` : 'vhost-user: asked for');
   return 'vhost-user';

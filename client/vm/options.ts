@@ -77,6 +77,10 @@ export interface BootOptions {
   /** `microvm` boots 2.5 times as fast; `q35` has PCI, hot-plug and clocks of its own. Default: `microvm` under KVM, `q35` when emulated. */
   machine?: Machine;
   way?: Way;
+  /** A virtio-serial port for the agent beside the vsock device; the way `serial` has it in any case. */
+  serial?: boolean;
+  /** A second UART, ttyS1, for the agent. It listens there when its configuration says so. Makes the machine a `q35`. */
+  uart?: boolean;
   accel?: Accel;
   /** Where the console goes. Default: a file of the run directory, gone when the guest has stopped. */
   consoleLog?: string;
@@ -103,6 +107,8 @@ export interface ResolvedOptions {
   shares: readonly Share[];
   hotplug?: HotplugOptions;
   nics: readonly Nic[];
+  serial: boolean;
+  uart: boolean;
   cmdline: readonly string[];
   kernelCommandLine?: string;
   console: 'serial' | 'virtio';
@@ -139,6 +145,7 @@ export function resolveOptions(options: BootOptions): ResolvedOptions {
     mustExist(`nics[${index}].socket`, socket);
   }
   for (const word of cmdline) if (/[\s\0]/.test(word)) refuse('cmdline', `white space in ${JSON.stringify(word)}`);
+  if (options.uart && options.machine === 'microvm') refuse('uart', 'a microvm has one UART, which is its console');
   const hotplug = checkHotplug(options, memory, cpus);
   const files = imageFiles(options.image ?? 'disk');
   if (files.rootDevice === 'nvdimm' && options.machine !== 'q35') refuse('image.rootDevice', 'an NVDIMM needs the machine q35');
@@ -148,12 +155,14 @@ export function resolveOptions(options: BootOptions): ResolvedOptions {
     disks: disks.map((disk) => ({ ...disk, path: resolve(disk.path) })),
     shares: shares.map((share) => ({ ...share, dir: resolve(share.dir) })),
     hotplug,
+    serial: options.serial ?? false,
+    uart: options.uart ?? false,
     nics: nics.map((nic) => ({ ...nic, socket: resolve(nic.socket) })),
     cmdline,
     kernelCommandLine: options.kernelCommandLine,
     console: options.console ?? 'serial',
     files,
-    machine: hotplug === undefined ? options.machine : 'q35',
+    machine: hotplug === undefined && !options.uart ? options.machine : 'q35',
     timeoutMs: options.timeoutMs ?? 180_000,
     silenceMs: options.silenceMs ?? 8_000,
     signal: options.signal,

@@ -1,9 +1,11 @@
 // Builds QEMU's command line for a guest. Names of options: QEMU's manual, qemu-system-x86_64(1).
 import { statSync } from 'node:fs';
 import { AgentError } from '../../agent/errors.ts';
+import { DEFAULT_PORT } from '../../agent/transport/serial/port-name.ts';
 import { cpuRoom, hotplugDevices, memoryRoom } from './hotplug-args.ts';
 import type { Accel, Way } from './machine.ts';
 import type { Machine, ResolvedOptions } from './options.ts';
+import { escapeCommas, serialPortDevice, uartDevice } from './serial-args.ts';
 
 export interface QemuPlan {
   qemu: string;
@@ -15,6 +17,10 @@ export interface QemuPlan {
   vsockSocket?: string;
   /** Unix sockets of virtiofsd, one for each share, in their order. */
   shareSockets: readonly string[];
+  /** Unix socket of the virtio-serial port for the agent. */
+  serialSocket?: string;
+  /** Unix socket of the UART for the agent. */
+  uartSocket?: string;
   /** Unix socket on which QEMU is told what to plug in; only with `hotplug`. */
   qmpSocket?: string;
 }
@@ -82,7 +88,9 @@ export function qemuArguments(plan: QemuPlan): string[] {
     );
     argv.push('-device', JSON.stringify({ driver: `virtio-blk-${suffix}`, drive: node, serial: disk.serial, ...bus() }));
   }
-  argv.push(...vsockDevice(plan, suffix, bus()));
+  if (plan.way !== 'serial') argv.push(...vsockDevice(plan, suffix, bus()));
+  if (plan.serialSocket !== undefined) argv.push(...serialPortDevice(plan.serialSocket, suffix, bus()));
+  if (plan.uartSocket !== undefined) argv.push(...uartDevice(plan.uartSocket));
   for (const [index, share] of options.shares.entries()) {
     argv.push('-chardev', `socket,id=share${index},path=${escapeCommas(plan.shareSockets[index]!)}`);
     argv.push(
@@ -129,7 +137,14 @@ function vsockDevice(plan: QemuPlan, suffix: string, bus: { bus?: string }): str
 
 /** `panic=-1` with QEMU's -no-reboot makes a kernel panic end QEMU at once. */
 export function kernelCommandLine(options: ResolvedOptions): string {
-  const words = options.kernelCommandLine?.split(' ') ?? ['console=ttyS0', 'quiet', 'panic=-1', 'reboot=t', ...options.cmdline];
+  const words = options.kernelCommandLine?.split(' ') ?? [
+    'console=ttyS0',
+    'quiet',
+    'panic=-1',
+    'reboot=t',
+    ...(options.serial ? [`berth.serial_addr=serial://${DEFAULT_PORT}`] : []),
+    ...options.cmdline,
+  ];
   const line = words.join(' ');
   if (Buffer.byteLength(line) >= COMMAND_LINE_SIZE) {
     throw new AgentError(
@@ -156,9 +171,4 @@ function mmioSlots(): () => { bus: string } {
       fields: { limit: MMIO_SLOTS - 1 },
     });
   };
-}
-
-/** In QEMU's key=value options a comma is written twice. */
-function escapeCommas(value: string): string {
-  return value.replaceAll(',', ',,');
 }

@@ -16,6 +16,8 @@ import { type BootTimeline, isListening, type ListeningRecord, timelineOf } from
 const QEMU_STOP_MS = 5_000;
 const GRACEFUL_MS = 10_000;
 const SHOWN_LINES = 40;
+/** In the run directory. */
+export const SERIAL_SOCKET = 'serial.sock';
 
 export interface VirtualMachineParts {
   name: string;
@@ -69,6 +71,14 @@ export class VirtualMachine implements Guest {
     const { resolved, runDir } = this.#parts;
     return resolved.hotplug === undefined ? undefined : `${runDir.path}/qmp.sock`;
   }
+  get serialAddress() {
+    const { resolved, runDir } = this.#parts;
+    return resolved.serial || this.way === 'serial' ? `serial://${runDir.path}/${SERIAL_SOCKET}` : undefined;
+  }
+  get uartAddress() {
+    const { resolved, runDir } = this.#parts;
+    return resolved.uart ? `serial://${runDir.path}/uart.sock` : undefined;
+  }
   get consoleLog() {
     return this.#console?.path ?? '';
   }
@@ -92,6 +102,8 @@ export class VirtualMachine implements Guest {
       cid: runDir.cid,
       vsockSocket,
       shareSockets,
+      serialSocket: pathOf(this.serialAddress),
+      uartSocket: pathOf(this.uartAddress),
       qmpSocket: this.qmpSocket,
     };
     this.#qemuStartMs = performance.now() - this.#parts.calledAt;
@@ -141,10 +153,12 @@ export class VirtualMachine implements Guest {
   }
 
   portAddress(port: number): string {
+    this.#needVsock();
     return this.address.replace(/:\d+$/, `:${port}`);
   }
 
   hostPortAddress(port: number): string {
+    this.#needVsock();
     const hybrid = /^hvsock:\/\/(.*):\d+$/.exec(this.address);
     return hybrid ? `unix://${hybrid[1]}_${port}` : `vsock://2:${port}`;
   }
@@ -175,6 +189,11 @@ export class VirtualMachine implements Guest {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
+  }
+
+  #needVsock(): void {
+    if (this.way !== 'serial') return;
+    throw new AgentError('failed_precondition', `guest ${this.name} has no vsock ports: it is reached over a serial port`);
   }
 
   async #askToPowerOff(ask: () => Promise<unknown>, timeoutMs: number): Promise<void> {
@@ -216,4 +235,8 @@ export class VirtualMachine implements Guest {
     const tail = this.consoleTail(SHOWN_LINES);
     return `${what}; ${tail.length === 0 ? 'its console is empty' : `its console ends:\n${tail.join('\n')}`}`;
   }
+}
+
+function pathOf(address: string | undefined): string | undefined {
+  return address?.slice('serial://'.length);
 }

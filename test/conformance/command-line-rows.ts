@@ -249,6 +249,13 @@ export const cmdlineRows: readonly CmdlineRow[] = [
     bad: ['', 'run', '/run/../etc'],
   },
   { param: 'berth.bundle_dir', name: 'bundleDir', fallback: '/run/kata-containers', good: [['/b', '/b']], bad: ['', 'b'] },
+  {
+    param: 'berth.serial_addr',
+    name: 'serialAddr',
+    fallback: '',
+    good: [['serial:///dev/ttyS1', 'serial:///dev/ttyS1']],
+    bad: [''],
+  },
   { param: 'berth.crun', name: 'crunPath', fallback: '/usr/bin/crun', good: [['/opt/crun', '/opt/crun']], bad: ['', 'crun'] },
   {
     param: 'berth.policy_file',

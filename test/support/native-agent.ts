@@ -16,7 +16,8 @@ export interface NativeTestAgent extends AsyncDisposable {
   readonly pid: number;
 }
 
-export async function startNativeAgent(): Promise<NativeTestAgent> {
+/** @param env more of the agent's environment, or other than is given here */
+export async function startNativeAgent(env: NodeJS.ProcessEnv = {}): Promise<NativeTestAgent> {
   const folder = await mkdtemp(join(tmpdir(), 'berth-agent-'));
   const address = `unix://${join(folder, 'agent.sock')}`;
   const child = spawn(await buildInit(), ['--no-restart', '--', process.execPath, MAIN], {
@@ -26,6 +27,7 @@ export async function startNativeAgent(): Promise<NativeTestAgent> {
       KATA_AGENT_SERVER_ADDR: address,
       BERTH_STATE_DIR: join(folder, 'state'),
       BERTH_BUNDLE_DIR: join(folder, 'bundles'),
+      ...env,
     },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -60,7 +60,7 @@ export async function startRawServer(client: AgentClient, address: string): Prom
 }
 
 function onPort(endpoint: Endpoint, port: number): Endpoint {
-  if (endpoint.kind === 'unix') throw new Error('a guest is reached by vsock or hvsock');
+  if (endpoint.kind === 'unix' || endpoint.kind === 'serial') throw new Error('a guest is reached by vsock or hvsock');
   return { ...endpoint, port };
 }
 

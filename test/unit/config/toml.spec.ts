@@ -51,6 +51,7 @@ const good: ReadonlyArray<readonly [toml: string, name: ConfigName, value: unkno
   ['berth_allow_cid = 5', 'allowCid', 5],
   ['berth_state_dir = "/s"', 'stateDir', '/s'],
   ['berth_bundle_dir = "/b"', 'bundleDir', '/b'],
+  ['berth_serial_addr = "serial://a"', 'serialAddr', 'serial://a'],
   ['berth_crun = "/c"', 'crunPath', '/c'],
   ['berth_policy_file = "/p"', 'berthPolicyFile', '/p'],
   ['berth_spec_hooks = true', 'specHooks', true],

@@ -11,6 +11,10 @@ const GOOD: readonly [string, Endpoint][] = [
   ['unix:///run/agent.sock', { kind: 'unix', path: '/run/agent.sock' }],
   ['unix://@/tmp/kata-agent.socket', { kind: 'unix', path: '\0/tmp/kata-agent.socket' }],
   ['hvsock:///run/vm/vsock.sock:1024', { kind: 'hvsock', path: '/run/vm/vsock.sock', port: 1024 }],
+  ['serial://org.berth.agent.0', { kind: 'serial', path: 'org.berth.agent.0' }],
+  ['serial:///dev/ttyS1', { kind: 'serial', path: '/dev/ttyS1' }],
+  ['serial:/run/vm/port.sock', { kind: 'serial', path: '/run/vm/port.sock' }],
+  ['serial:port0', { kind: 'serial', path: 'port0' }],
   ['hvsock:///run/a:b.sock:7', { kind: 'hvsock', path: '/run/a:b.sock', port: 7 }],
 ];
 
@@ -40,6 +44,12 @@ const BAD: readonly [string, string][] = [
   ['hvsock:///run/vsock.sock', 'port'],
   ['hvsock:///run/vsock.sock:', 'port'],
   ['hvsock://vsock.sock:1', 'path'],
+  ['serial:', 'port'],
+  ['serial://', 'port'],
+  ['serial://..', 'port'],
+  ['serial://a/b', 'port'],
+  [`serial://${'x'.repeat(65)}`, 'port'],
+  [`serial:///${'x'.repeat(107)}`, 'path'],
 ];
 
 describe('an address', () => {
@@ -76,6 +86,7 @@ describe('an address', () => {
       fc.string(),
       fc.string().map((rest) => `vsock://${rest}`),
       fc.string().map((rest) => `hvsock://${rest}`),
+      fc.string().map((rest) => `serial:${rest}`),
       fc.string().map((rest) => `unix://${rest}`),
     );
     fc.assert(

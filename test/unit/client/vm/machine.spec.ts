@@ -60,6 +60,12 @@ describe('the choice of a way to boot', () => {
 });
 
 describe('the wish in the environment', () => {
+  it('may be a serial port, which needs nothing of the machine', () => {
+    const wish = wishFromEnvironment({ BERTH_VM_WAY: 'serial' });
+    const { way } = decide({ ...full, vhostVsock: no, vhostDeviceVsock: undefined }, wish);
+    assert.equal(way, 'serial');
+  });
+
   it('is read from BERTH_VM_WAY and BERTH_VM_ACCEL', () => {
     assert.deepEqual(wishFromEnvironment({ BERTH_VM_WAY: 'direct', BERTH_VM_ACCEL: 'kvm' }), { way: 'direct', accel: 'kvm' });
     assert.deepEqual(wishFromEnvironment({ BERTH_VM_WAY: '' }), { way: undefined, accel: undefined });

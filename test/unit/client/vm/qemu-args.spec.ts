@@ -11,6 +11,8 @@ const options: QemuPlan['options'] = {
   disks: [],
   shares: [],
   nics: [],
+  serial: false,
+  uart: false,
   cmdline: [],
   console: 'serial',
   files: { kernel: '/i/vmlinuz', initrd: '/i/initramfs' },
@@ -49,6 +51,24 @@ describe("QEMU's command line", () => {
     assert.deepEqual(values(argv, '-device'), [{ driver: 'vhost-user-vsock-pci', chardev: 'vsock' }]);
     assert.ok(values(argv, '-chardev').includes('socket,id=vsock,path=/r/a,,b.sock'), 'a comma in a path is doubled');
     assert.match(String(values(argv, '-object')), /memory-backend-memfd,.*share=on/);
+  });
+
+  it('has no vsock in the serial way, but a named port behind a socket that QEMU listens at', () => {
+    const argv = qemuArguments({ ...plan, way: 'serial', accel: 'tcg', serialSocket: '/r/a,b.sock' });
+    assert.deepEqual(values(argv, '-device'), [
+      { driver: 'virtio-serial-pci', id: 'agent-serial' },
+      { driver: 'virtserialport', bus: 'agent-serial.0', chardev: 'agent-serial', name: 'org.berth.agent.0' },
+    ]);
+    assert.ok(values(argv, '-chardev').includes('socket,id=agent-serial,path=/r/a,,b.sock,server=on,wait=off'));
+  });
+
+  it('has the port beside vsock, and a second UART, where they are asked for, and tells the agent of the port', () => {
+    const wanted = { ...options, serial: true };
+    const argv = qemuArguments({ ...plan, accel: 'tcg', options: wanted, serialSocket: '/r/s', uartSocket: '/r/u' });
+    const drivers = (values(argv, '-device') as { driver: string }[]).map(({ driver }) => driver);
+    assert.deepEqual(drivers, ['vhost-vsock-pci', 'virtio-serial-pci', 'virtserialport', 'isa-serial']);
+    assert.match(kernelCommandLine(wanted), / berth\.serial_addr=serial:\/\/org\.berth\.agent\.0/);
+    assert.doesNotMatch(kernelCommandLine(options), /serial_addr/);
   });
 
   it('connects network cards to their sockets, at PCI addresses that are known beforehand', () => {
