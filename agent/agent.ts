@@ -82,8 +82,9 @@ export async function startAgent({ config, lifecycle, log, onCall }: AgentParts)
   const berth = once(async (): Promise<Method[]> => {
     const { berthMethods } = await import('./api/berth/berth-methods.ts');
     const self = { generation: keeper.generation, runtimeVersion, log };
+    const door = native();
     const use = { connections: () => rpc.uses(), inFlight: (id: string) => turns.inFlight(id), logBytes: () => logBudget.held };
-    return berthMethods({ sandbox, clients, self, use, turns, guestProcesses, log: log.child({ subsystem: 'process' }) });
+    return berthMethods({ sandbox, clients, self, use, turns, guestProcesses, door, log: log.child({ subsystem: 'process' }) });
   });
   const methods: Method[] = [
     ...kataHealthMethods,

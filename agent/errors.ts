@@ -7,6 +7,7 @@ export type Code =
   | 'not_found'
   | 'already_exists'
   | 'failed_precondition'
+  | 'aborted'
   | 'out_of_range'
   | 'permission_denied'
   | 'deadline_exceeded'
@@ -14,7 +15,8 @@ export type Code =
   | 'resource_exhausted'
   | 'unimplemented'
   | 'unavailable'
-  | 'internal';
+  | 'internal'
+  | 'data_loss';
 
 /** Values that identify the failing thing: `{container, exec, field, limit, ...}`. */
 export type ErrorFields = Readonly<Record<string, string | number | bigint | boolean | undefined>>;

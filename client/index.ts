@@ -4,6 +4,11 @@ export type { AttachOptions } from './api/attachment.ts';
 export { Container, type ContainerState, type CreateOptions, type Limits } from './api/container.ts';
 export { type Ending, exitStatus } from './api/ending.ts';
 export type { EventsOptions, GuestEvent } from './api/events.ts';
+export type { FileContent, ReadOptions } from './api/file-content.ts';
+export type { FileInfo, FileType } from './api/file-info.ts';
+export type { FileSource, WriteOptions } from './api/file-upload.ts';
+export type { FileChange, WatchOptions } from './api/file-watch.ts';
+export type { Files, MakeDirectoryOptions } from './api/files.ts';
 export type { Forward, ForwardOptions } from './api/forward.ts';
 export { connect, Guest } from './api/guest.ts';
 export type { InputRefusal, ProcessInput } from './api/input.ts';
@@ -18,6 +23,7 @@ export {
   type StartOptions,
   type StartStage,
 } from './api/start.ts';
+export type { TarInOptions, TarOut, TarOutOptions, Unpacked } from './api/tar.ts';
 export { type Tunnel, TunnelError, type TunnelOptions, type TunnelTarget } from './api/tunnel.ts';
 export { UnsupportedError } from './api/unsupported.ts';
 export type { Rootfs } from './rootfs.ts';

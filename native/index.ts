@@ -44,6 +44,17 @@ export interface Spawned {
   pidfd: number;
 }
 
+/** man 7 inotify, struct inotify_event. */
+export interface InotifyEvent {
+  /** -1 when the queue ran over. */
+  watch: number;
+  mask: number;
+  /** The same for both halves of a move. */
+  cookie: number;
+  /** In the directory watched; empty for itself. */
+  name: string;
+}
+
 /** How a child ended (man 2 waitid). One of `code` and `signal` is set; neither, and pid -1, if somebody else reaped it. */
 export interface ChildExit {
   pid: number;
@@ -176,6 +187,16 @@ export interface Native {
    */
   ueventReceive(fd: number): Buffer | undefined;
 
+  // --- changes of files (man 7 inotify)
+  /** A non-blocking queue of changes. */
+  inotifyOpen(): number;
+  /** Watches what `place` is open on, and nothing that its name may lead to by then. @returns its number in the queue @throws ENOSPC */
+  inotifyAdd(fd: number, place: number, mask: number): Promise<number>;
+  /** One that is over already is fine. */
+  inotifyRemove(fd: number, watch: number): void;
+  /** What has come, up to 64 KiB; empty for nothing. */
+  inotifyRead(fd: number): InotifyEvent[];
+
   // --- terminals
   /** TIOCSWINSZ (man 4 tty_ioctl). */
   setWinsize(fd: number, rows: number, columns: number): void;
@@ -213,6 +234,15 @@ export interface Native {
    * @throws ESRCH for a process that is gone; ELOOP for a link of /proc
    */
   openInProcess(pidfd: number, path: string, flags: number): Promise<number>;
+  /**
+   * Opens `path` as if the directory were the root of everything: absolute paths and links count from it, `..` stops at it. The
+   * caller closes the fd. @throws ELOOP for a link of /proc that is none of the file system
+   */
+  openInRoot(root: number, path: string, flags: number): Promise<number>;
+  /** Gives an open file one more name, in an open directory; one without any (O_TMPFILE) gets its first. @throws EEXIST */
+  linkFd(fd: number, directory: number, name: string): Promise<void>;
+  /** man 2 renameat2; with `noReplace` what is there stays. @throws EEXIST, EXDEV */
+  renameAt(fromDirectory: number, from: string, toDirectory: number, to: string, noReplace?: boolean): Promise<void>;
   /**
    * Puts a copy of what is mounted at `sourcePath` of one process, with all below it, on `targetPath` of another; both
    * absolute and resolved within the process's own root, no link leading out. A missing target is made with its

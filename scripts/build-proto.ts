@@ -15,7 +15,7 @@ const output = path.join(root, 'build', 'proto');
 /** Generated module -> the files it holds. */
 const MODULES: Readonly<Record<string, readonly string[]>> = {
   kata: ['kata/agent.proto', 'kata/oci.proto', 'kata/types.proto', 'kata/csi.proto', 'kata/health.proto'],
-  berth: ['process', 'agent', 'containers', 'processes', 'events', 'tunnels'].map((name) => `berth/v1/${name}.proto`),
+  berth: ['process', 'agent', 'containers', 'processes', 'events', 'tunnels', 'files'].map((name) => `berth/v1/${name}.proto`),
   health: ['grpc/health.proto'],
   reflection: ['grpc/reflection.proto', 'grpc/reflection_v1alpha.proto'],
   ttrpc: ['ttrpc.proto'],

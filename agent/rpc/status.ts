@@ -14,17 +14,17 @@ const NUMBERS: Readonly<Record<Code, number>> = {
   permission_denied: 7,
   resource_exhausted: 8,
   failed_precondition: 9,
+  aborted: 10,
   out_of_range: 11,
   unimplemented: 12,
   internal: 13,
   unavailable: 14,
+  data_loss: 15,
 };
 
 /** Numbers that others send and we have no word for, by the nearest one. */
 const FOREIGN: Readonly<Record<number, Code>> = {
   2: 'internal', // UNKNOWN
-  10: 'failed_precondition', // ABORTED
-  15: 'internal', // DATA_LOSS
   16: 'permission_denied', // UNAUTHENTICATED
 };
 

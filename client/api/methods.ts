@@ -61,3 +61,17 @@ export const AGENT = {
 export const EVENTS = { watch: service('Events', 'events')('Watch', v1.WatchEventsRequest, v1.Event) };
 
 export const TUNNELS = { open: service('Tunnels', 'tunnels')('Open', v1.TunnelRequest, v1.TunnelResponse) };
+
+const files = service('Files', 'files');
+export const FILES = {
+  read: files('Read', v1.ReadFileRequest, v1.ReadFileResponse),
+  write: files('Write', v1.WriteFileRequest, v1.WriteFileResponse),
+  stat: files('Stat', v1.StatRequest, v1.FileInfo),
+  list: files('List', v1.ListFilesRequest, v1.ListFilesResponse),
+  makeDirectory: files('MakeDirectory', v1.MakeDirectoryRequest, v1.FileInfo),
+  rename: files('Rename', v1.RenameRequest, v1.FileInfo),
+  remove: files('Remove', v1.RemoveRequest, v1.RemoveResponse),
+  tarOut: files('TarOut', v1.TarOutRequest, v1.TarOutResponse),
+  tarIn: files('TarIn', v1.TarInRequest, v1.TarInResponse),
+  watch: files('Watch', v1.WatchFilesRequest, v1.WatchFilesResponse),
+};

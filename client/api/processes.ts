@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { berth } from '#proto/berth.js';
 import type { AttachOptions } from './attachment.ts';
+import { Files } from './files.ts';
 import { Forward, type ForwardOptions } from './forward.ts';
 import type { Link } from './link.ts';
 import { PROCESSES } from './methods.ts';
@@ -9,13 +10,16 @@ import { Process, type ProcessRef, refuseAborted } from './process.ts';
 import { asStartError, neededFor, type StartOptions, startRequest } from './start.ts';
 import { openTunnel, type Tunnel, type TunnelOptions, type TunnelTarget } from './tunnel.ts';
 
-/** What a container and the guest have in common: programs run in them, and listen. */
+/** What a container and the guest have in common: programs run in them, and listen, and they have files. */
 export class Processes {
   protected readonly link: Link;
+  /** Its files, as its programs see them. */
+  readonly files: Files;
   readonly #containerId: string;
 
   constructor(link: Link, containerId: string) {
     this.link = link;
+    this.files = new Files(link, containerId);
     this.#containerId = containerId;
   }
 

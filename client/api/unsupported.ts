@@ -3,7 +3,17 @@ import { AgentError } from '../../agent/errors.ts';
 import { version } from '../version.ts';
 
 /** What an agent announces when it says hello (FEATURES in agent/api/berth/agent.ts). */
-export type Feature = 'processes' | 'attach' | 'containers' | 'events' | 'leases' | 'keys' | 'sessions' | 'tunnels' | 'top';
+export type Feature =
+  | 'processes'
+  | 'attach'
+  | 'containers'
+  | 'events'
+  | 'leases'
+  | 'keys'
+  | 'sessions'
+  | 'tunnels'
+  | 'top'
+  | 'files';
 
 /**
  * The agent in this guest is older than what was asked of it, or is no Berth: nothing has been sent, and nothing has happened in the guest.

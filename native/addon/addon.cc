@@ -19,6 +19,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   berth::ExportMachine(env, exports);
   berth::ExportNamespace(env, exports);
   berth::ExportOpenat2(env, exports);
+  berth::ExportNames(env, exports);
+  berth::ExportInotify(env, exports);
   berth::ExportMountTree(env, exports);
   berth::ExportProcessRoot(env, exports);
   berth::ExportStreamSocket(env, exports);

@@ -24,9 +24,9 @@
     {
       "target_name": "berth",
       "sources": [
-        "accept.cc", "addon.cc", "args.cc", "connect.cc", "fds.cc", "kernel.cc", "log.cc", "machine.cc", "mount_tree.cc", "namespace.cc",
-        "netlink.cc", "openat2.cc", "pidfd.cc", "process_root.cc", "spawn.cc", "stream_socket.cc", "system_error.cc", "terminal.cc",
-        "unix.cc", "vsock.cc", "watch.cc", "watcher.cc", "worker.cc", "xfs.cc"
+        "accept.cc", "addon.cc", "args.cc", "connect.cc", "fds.cc", "inotify.cc", "kernel.cc", "log.cc", "machine.cc", "mount_tree.cc",
+        "names.cc", "namespace.cc", "netlink.cc", "openat2.cc", "pidfd.cc", "process_root.cc", "spawn.cc", "stream_socket.cc",
+        "system_error.cc", "terminal.cc", "unix.cc", "vsock.cc", "watch.cc", "watcher.cc", "worker.cc", "xfs.cc"
       ],
       "conditions": [["sanitize==0", { "ldflags": ["-static-libstdc++", "-static-libgcc"] }]]
     }

@@ -18,6 +18,8 @@ void ExportTerminal(Napi::Env env, Napi::Object exports);
 void ExportMachine(Napi::Env env, Napi::Object exports);
 void ExportNamespace(Napi::Env env, Napi::Object exports);
 void ExportOpenat2(Napi::Env env, Napi::Object exports);
+void ExportNames(Napi::Env env, Napi::Object exports);
+void ExportInotify(Napi::Env env, Napi::Object exports);
 void ExportMountTree(Napi::Env env, Napi::Object exports);
 void ExportProcessRoot(Napi::Env env, Napi::Object exports);
 void ExportStreamSocket(Napi::Env env, Napi::Object exports);

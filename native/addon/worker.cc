@@ -107,6 +107,7 @@ class Worker {
     const Outcome outcome = worker->Close();
     const Napi::CallbackScope callback(worker->env_, worker->context_);
     if (outcome.fd >= 0) return worker->deferred_.Resolve(Napi::Number::New(worker->env_, outcome.fd));
+    if (outcome.number >= 0) return worker->deferred_.Resolve(Napi::Number::New(worker->env_, outcome.number));
     if (outcome.error == 0) return worker->deferred_.Resolve(worker->env_.Undefined());
     worker->deferred_.Reject(SystemError(worker->env_, outcome.error, outcome.syscall, outcome.path).Value());
   }

@@ -16,10 +16,12 @@ struct Outcome {
   std::string path;
   /// Made by the work, to be given to JavaScript; -1 if it makes none.
   int fd = -1;
+  /// As it is, for JavaScript; -1 for none.
+  int number = -1;
 };
 
 /// Runs `work` on a new thread, which ends with it; it must touch no JavaScript. The promise resolves to undefined, or to
-/// the fd that the work made; that is closed if there is nobody left to have it.
+/// the fd that the work made (closed if there is nobody left to have it), or to its number.
 /// At most 64 run at a time: one more is rejected with EAGAIN.
 Napi::Value RunOnThread(Napi::Env env, const char* resource, std::function<Outcome()> work);
 

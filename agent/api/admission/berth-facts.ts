@@ -40,6 +40,9 @@ export const berthVisitors: Visitor[] = [
   visitor(v1.TunnelRequest.UnixSocket, ({ path }, field, add) => {
     if (!path.startsWith('@')) add('paths', field('path'), path);
   }),
+  // In every request that names a file, wherever it stands.
+  visitor(v1.FilePath, ({ path }, field, add) => add('paths', field('path'), path)),
+  visitor(v1.RenameRequest, ({ to }, field, add) => add('paths', field('to'), to)),
   visitor(v1.Storage, ({ driver, source, filesystem, options, mountPoint }, field, add) => {
     add('storages', field(''), { driver, source, fstype: filesystem, options, mount_point: mountPoint });
   }),

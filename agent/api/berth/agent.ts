@@ -20,7 +20,18 @@ const v1 = berth.v1;
 /** Of the API; grows when something is added that a client might ask for. */
 export const API_LEVEL = 1;
 /** What a client may count on, by name; a client that knows a feature that is not listed here tells its caller so. */
-export const FEATURES = ['processes', 'attach', 'containers', 'events', 'leases', 'keys', 'sessions', 'tunnels', 'top'] as const;
+export const FEATURES = [
+  'processes',
+  'attach',
+  'containers',
+  'events',
+  'leases',
+  'keys',
+  'sessions',
+  'tunnels',
+  'top',
+  'files',
+] as const;
 const MAX_NAME_BYTES = 64;
 const DEFAULT_DEADLINE_MS = 10_000;
 const MAX_DEADLINE_MS = 600_000;

@@ -6,6 +6,7 @@ import type { Method } from '../../rpc/service.ts';
 import type { Clients } from '../../sandbox/clients.ts';
 import { SYSTEM_CLOCK } from '../../sandbox/clock.ts';
 import { ContainerLifetimes } from '../../sandbox/container-lifetime.ts';
+import { FileRoots, type FileRootsHost } from '../../sandbox/file-roots.ts';
 import { GuestProcesses, type GuestProcessHost } from '../../sandbox/guest-processes.ts';
 import { ProcessTable } from '../../sandbox/process-table.ts';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
@@ -13,6 +14,7 @@ import type { Tunnels } from '../../sandbox/tunnels.ts';
 import { type AgentSelf, agentMethods } from './agent.ts';
 import { containerMethods } from './containers.ts';
 import { eventMethods } from './events.ts';
+import { fileMethods } from './files.ts';
 import { processMethods } from './processes.ts';
 import { type AgentUse, topMethod } from './top.ts';
 import { tunnelMethods } from './tunnels.ts';
@@ -24,10 +26,11 @@ export interface BerthHost {
   readonly use: AgentUse;
   readonly turns: Turns;
   readonly guestProcesses: GuestProcessHost;
+  readonly door: FileRootsHost['door'];
   readonly log: Logger;
 }
 
-export function berthMethods({ sandbox, clients, self, use, turns, guestProcesses, log }: BerthHost): Method[] {
+export function berthMethods({ sandbox, clients, self, use, turns, guestProcesses, door, log }: BerthHost): Method[] {
   const guest = new GuestProcesses(guestProcesses);
   const processes = new ProcessTable({ sandbox, guest, events: sandbox.events, clients, clock: SYSTEM_CLOCK, log });
   const lifetimes = new ContainerLifetimes({ sandbox, processes, clients, clock: SYSTEM_CLOCK, events: sandbox.events, log });
@@ -36,6 +39,7 @@ export function berthMethods({ sandbox, clients, self, use, turns, guestProcesse
     ...agentMethods(sandbox, clients, self),
     ...containerMethods({ sandbox, clients, processes, lifetimes, bootId }),
     ...processMethods({ processes, clients, turns, bootId }),
+    ...fileMethods({ roots: new FileRoots({ sandbox, door }), clients, turns }),
     ...eventMethods(sandbox.events, clients, bootId),
     ...tunnelMethods({ tunnels: tunnels.get, clients, turns }),
     topMethod({ clients, processes, use, openTunnels: tunnels.open }),

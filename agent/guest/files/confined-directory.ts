@@ -1,7 +1,7 @@
 // A directory whose content belongs to others: everything below it is reached by descriptor (openat2, RESOLVE_BENEATH), so
 // that no link planted there leads out of it (CVE-2026-41326 of Kata).
 import { constants } from 'node:fs';
-import { chmod, chown, mkdir, open, readdir, rmdir, unlink } from 'node:fs/promises';
+import { chmod, chown, mkdir, open } from 'node:fs/promises';
 import type { Native } from '../../../native/index.ts';
 import { AgentError, fromErrno, isErrno } from '../../errors.ts';
 
@@ -133,39 +133,6 @@ export function descriptorPath(descriptor: number): string {
 /** Follows a link. */
 export async function setOwner(path: string, { uid, gid }: Owner): Promise<void> {
   if (uid !== -1 || gid !== -1) await chown(path, uid, gid);
-}
-
-/**
- * Removes an entry and all that is below it; a link is removed, not followed, whoever puts it there meanwhile.
- * @throws EBUSY for a mount point, before anything in it is touched
- */
-export async function removeEntry({ directory, name }: Place): Promise<void> {
-  await removeAt(directory, Buffer.from(name), 0);
-}
-
-/** @param name bytes: what is found in a directory need not be UTF-8 */
-async function removeAt(directory: number, name: Buffer, depth: number): Promise<void> {
-  const path = Buffer.concat([Buffer.from(`${descriptorPath(directory)}/`), name]);
-  try {
-    return await unlink(path);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return;
-    if (!isErrno(error, 'EISDIR')) throw error;
-  }
-  try {
-    return await rmdir(path);
-  } catch (error) {
-    if (!isErrno(error, 'ENOTEMPTY')) throw error;
-  }
-  if (depth >= MAX_DEPTH) throw refusal('failed_precondition', `more than ${MAX_DEPTH} directories in each other`);
-  const handle = await open(path, constants.O_DIRECTORY | constants.O_NOFOLLOW);
-  try {
-    const entries = await readdir(descriptorPath(handle.fd), { encoding: 'buffer' });
-    for (const entry of entries) await removeAt(handle.fd, entry, depth + 1);
-  } finally {
-    await handle.close();
-  }
-  await rmdir(path);
 }
 
 function refusal(code: 'failed_precondition' | 'invalid_argument', message: string, cause?: unknown): AgentError {

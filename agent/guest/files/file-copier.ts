@@ -6,16 +6,9 @@ import { constants } from 'node:fs';
 import { chmod, lchown, mkdir, open, symlink } from 'node:fs/promises';
 import { AgentError, fromErrno, isErrno } from '../../errors.ts';
 import { Lane } from '../lane.ts';
-import {
-  at,
-  ConfinedDirectory,
-  type ConfinedDoor,
-  descriptorPath,
-  type Place,
-  removeEntry,
-  setOwner,
-} from './confined-directory.ts';
+import { at, ConfinedDirectory, type ConfinedDoor, descriptorPath, type Place, setOwner } from './confined-directory.ts';
 import { type CopyRequest, checkRequest, fileType } from './copy-request.ts';
+import { removeEntry } from './remove-entry.ts';
 import { renameOver, temporaryBeside, Upload } from './upload.ts';
 
 /** Files under way at a time; each holds two fds. */

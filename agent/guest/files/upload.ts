@@ -6,7 +6,8 @@ import { type FileHandle, open, rename } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { AgentError, isErrno } from '../../errors.ts';
 import { addRange, type ByteRange, covers } from './byte-ranges.ts';
-import { at, type Owner, type Place, removeEntry } from './confined-directory.ts';
+import { at, type Owner, type Place } from './confined-directory.ts';
+import { removeEntry } from './remove-entry.ts';
 
 const random = promisify(randomBytes);
 /** Pieces that do not touch each other; clients send them in order. */

@@ -10,6 +10,7 @@ const CODES: readonly Code[] = [
   'not_found',
   'already_exists',
   'failed_precondition',
+  'aborted',
   'out_of_range',
   'permission_denied',
   'deadline_exceeded',
@@ -18,6 +19,7 @@ const CODES: readonly Code[] = [
   'unimplemented',
   'unavailable',
   'internal',
+  'data_loss',
 ];
 
 describe('status numbers', () => {

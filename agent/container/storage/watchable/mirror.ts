@@ -5,7 +5,8 @@ import { chmod, chown, lchown, mkdir, open, rename, symlink } from 'node:fs/prom
 import { dirname } from 'node:path/posix';
 import { native } from '../../../../native/index.ts';
 import { isErrno } from '../../../errors.ts';
-import { at, ConfinedDirectory, type Place, removeEntry } from '../../../guest/files/confined-directory.ts';
+import { at, ConfinedDirectory, type Place } from '../../../guest/files/confined-directory.ts';
+import { removeEntry } from '../../../guest/files/remove-entry.ts';
 import { withEntry } from '../guest-path.ts';
 import type { Entry, Snapshot } from './snapshot.ts';
 

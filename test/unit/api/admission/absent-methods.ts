@@ -16,6 +16,7 @@ export function absentMethods(): Method[] {
       use: absent,
       turns: absent,
       guestProcesses: absent,
+      door: absent,
       log: absent,
     }),
   ];
