@@ -4,6 +4,7 @@ import { readStartTime, ticksSinceBoot } from '../keeper/proc-start-time.ts';
 import { ContainerProcess } from '../process/container-process.ts';
 import type { PassedConnections } from '../process/passed-connections.ts';
 import { type OutputOptions, prepareStdio } from '../process/stdio.ts';
+import { newStdioKey } from '../process/stdio-store.ts';
 import type { ContainerHost } from './container-host.ts';
 import type { CrunStart } from './crun.ts';
 import type { ProcessSpec } from './spec/types.ts';
@@ -20,6 +21,8 @@ export interface LaunchRequest {
   output?: OutputOptions | undefined;
   /** Without one it reads /dev/null; there is one unless told. */
   stdin?: boolean | undefined;
+  /** Its streams are kept under this, where there is a store; one is made unless told. */
+  streamsKey?: Buffer | undefined;
   /** Its streams go straight to these. */
   passed?: PassedConnections | undefined;
 }
@@ -33,6 +36,8 @@ export async function launch(
   const { containerId, execId, process, output, passed, stdin = true } = request;
   const options = {
     terminal: process.terminal ?? false,
+    keep: host.fds && { store: host.fds, key: request.streamsKey ?? newStdioKey() },
+    stdin,
     budget: host.logBudget,
     output,
     runtimeDir: host.runtimeDir,

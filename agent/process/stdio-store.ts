@@ -1,7 +1,6 @@
 // How the streams of a process outlive the agent: PID 1 holds their fds under a key of 16 bytes, and a file in memory that is among them
-// tells the next agent all there is to know, so the key is all that needs to be written down before the process is started.
-import type { Stdio } from './stdio.ts';
-import type { Budget } from './stream/budget.ts';
+// tells the next agent all there is to know, so the key is all that needs to be written down before the process is started. The next agent
+// takes them over by adopt-stdio.ts.
 
 /** PID 1's store of fds, as the streams need it; keeper.fds is one. */
 export interface FdStore {
@@ -18,18 +17,6 @@ export interface StdioKeeping {
   readonly store: FdStore;
   /** From {@link newStdioKey}; written down before the process is started. */
   readonly key: Buffer;
-}
-
-/**
- * Takes over the streams of a process that an earlier agent started (adopt-stdio.ts, loaded when needed). The result is as `prepareStdio`'s
- * `attach` gives it: every offset, acknowledgement and end as the earlier agent left it; tell it `processExited` as always.
- * @throws not_found when nothing is kept under the key; failed_precondition when it was kept by an agent that this one does not understand
- */
-export type AdoptStdio = (keeping: StdioKeeping, options: AdoptOptions) => Promise<Stdio>;
-
-export interface AdoptOptions {
-  /** Of all logs together. */
-  readonly budget: Budget;
 }
 
 /** The parts that go before the rest does, because what holds them open is noticed at the other end; each has its own key. */

@@ -12,7 +12,8 @@ import { readStartTime, ticksSinceBoot } from '../keeper/proc-start-time.ts';
 import { ContainerProcess } from '../process/container-process.ts';
 import { type LaunchSpec, launchInGuest } from '../process/launcher.ts';
 import { startError } from '../process/start-failure.ts';
-import { type OutputOptions, type PreparedStdio, prepareStdio, terminalStdio } from '../process/stdio.ts';
+import { type OutputOptions, type PreparedStdio, prepareOwnTerminal, prepareStdio } from '../process/stdio.ts';
+import { type FdStore, newStdioKey } from '../process/stdio-store.ts';
 import type { Budget } from '../process/stream/budget.ts';
 
 /** Of all of them, beside the containers'. */
@@ -22,6 +23,8 @@ const MAX_TAKEN = 64;
 
 export interface GuestProcessHost {
   readonly keeper: Keeper;
+  /** Where streams outlive the agent; without it they end with it. */
+  readonly fds?: FdStore | undefined;
   readonly logBudget: Budget;
   readonly runtimeDir: string;
   readonly pipeSizeBytes: number;
@@ -34,6 +37,8 @@ export interface GuestStart {
   readonly spec: Omit<LaunchSpec, 'cgroupProcs'>;
   readonly output: OutputOptions;
   readonly stdin: boolean;
+  /** Its streams are kept under this, where there is a store; one is made unless told. */
+  readonly streamsKey?: Buffer | undefined;
   readonly size?: { readonly rows: number; readonly columns: number } | undefined;
 }
 
@@ -55,10 +60,11 @@ export class GuestProcesses {
   }
 
   /** Runs when this resolves; nothing is left when it fails. @throws the errors of start-failure.ts */
-  async start({ processId, spec, output, stdin, size }: GuestStart): Promise<GuestStarted> {
+  async start(start: GuestStart): Promise<GuestStarted> {
+    const { processId, spec, stdin } = start;
     const cgroup = await this.#makeCgroup();
     try {
-      const prepared = await this.#prepareStdio(spec.terminal, output, size);
+      const prepared = await this.#prepareStdio(start);
       const [, out, err] = prepared.childFds;
       const fds: [number, number, number] = stdin || spec.terminal ? [...prepared.childFds] : [-1, out, err];
       const since = ticksSinceBoot();
@@ -119,24 +125,12 @@ export class GuestProcesses {
     return root;
   }
 
-  async #prepareStdio(terminal: boolean, output: OutputOptions, size: GuestStart['size']): Promise<PreparedStdio> {
-    const { logBudget: budget, runtimeDir, pipeSizeBytes } = this.#host;
+  async #prepareStdio({ spec, output, stdin, streamsKey = newStdioKey(), size }: GuestStart): Promise<PreparedStdio> {
+    const { fds, logBudget: budget, runtimeDir, pipeSizeBytes } = this.#host;
+    const { terminal } = spec;
+    const options = { terminal, stdin, keep: fds && { store: fds, key: streamsKey }, budget, output, runtimeDir, pipeSizeBytes };
     try {
-      if (!terminal) return await prepareStdio({ terminal: false, budget, output, runtimeDir, pipeSizeBytes });
-      const { master, slave } = this.#door.openPty();
-      if (size !== undefined) this.#door.setWinsize(master, size.rows, size.columns);
-      return {
-        childFds: [slave, slave, slave],
-        consoleSocket: undefined,
-        attach: async () => {
-          this.#door.close(slave);
-          return terminalStdio({ budget, output }, master);
-        },
-        abandon: async () => {
-          this.#door.close(slave);
-          this.#door.close(master);
-        },
-      };
+      return terminal ? await prepareOwnTerminal(options, size, this.#door) : await prepareStdio(options);
     } catch (error) {
       throw startError({ stage: 'resources', errnoName: errnoOf(error) ?? '' }, `make the streams: ${String(error)}`, error);
     }

@@ -15,6 +15,8 @@ export const STREAM_MINIMUM_BYTES = 16 * KIB;
 /** A log, as the budget sees it. */
 export interface Holder {
   readonly mode: 'lossless' | 'latest' | 'discard';
+  /** Bytes it has now. */
+  readonly held: number;
   /** Lets go of up to `bytes` that may go; it tells the budget by `give`. */
   evict(bytes: number): void;
   /** There may be room again, after `take` gave too little. */
@@ -59,17 +61,18 @@ export class Budget {
   }
 
   /**
-   * How much of `wanted` the holder, which has `holding` already, may take; makes room by eviction if told. Below `wanted`, `onRoom` will be
+   * How much of `wanted` the holder may take; makes room by eviction if told. Below `wanted`, `onRoom` will be
    * called. Nothing is reserved: `take` follows at once.
    */
-  ask(holder: Holder, holding: number, wanted: number, evict: boolean): number {
+  ask(holder: Holder, wanted: number, evict: boolean): number {
     let granted = wanted;
     for (let level: Budget | undefined = this; level !== undefined; level = level.#parent) {
       const short = wanted - level.#room;
       if (short > 0 && evict) level.#relieve(short);
       granted = Math.min(granted, Math.max(0, level.#room));
     }
-    granted = Math.max(granted, Math.min(wanted, this.#minimum - holding));
+    // It may have been its own history that went.
+    granted = Math.max(granted, Math.min(wanted, this.#minimum - holder.held));
     if (granted < wanted) {
       for (let level: Budget | undefined = this; level !== undefined; level = level.#parent) level.#waiting.add(holder);
     }

@@ -23,8 +23,15 @@ export class ByteLog {
   #acked = 0n;
   #dropped = 0n;
 
-  constructor(retention: Retention) {
+  /** @param found of an earlier agent that may have been killed after bytes came and before it had let go of others */
+  constructor(retention: Retention, found?: { start: bigint; end: bigint; acked: bigint; dropped: bigint }) {
     this.retention = retention;
+    if (found === undefined) return;
+    this.#start = found.start;
+    this.#end = found.end;
+    this.#acked = found.acked;
+    this.#dropped = found.dropped;
+    this.append(0);
   }
 
   get start(): bigint {

@@ -3,8 +3,24 @@
 import { native, type Watch } from '../../../native/index.ts';
 import { isErrno } from '../../errors.ts';
 import { STREAM_LIMIT_BYTES } from './budget.ts';
-import type { LogStore } from './log-store.ts';
+import type { Slot } from './ledger.ts';
+import type { EndReason } from './log-reader.ts';
+import type { FoundLog, LogRecord, LogStore } from './log-store.ts';
 import { MemoryRing } from './memory-ring.ts';
+
+/** In the slot, behind what the ring notes there: start, acknowledged, dropped, ending. */
+const RECORD_NOTE = 1;
+const ENDINGS: readonly (EndReason | undefined)[] = [undefined, 'drained', 'closed'];
+
+/** What of a log outlives the agent. */
+export interface KeptLog {
+  readonly file: number;
+  readonly slot: Slot;
+  /** Of a terminal: what bytes go through on their way to the file. */
+  readonly relay?: readonly [number, number] | undefined;
+  /** They are an earlier agent's, with a log in them. */
+  readonly adopted: boolean;
+}
 
 export interface KernelLogOptions {
   readonly terminal?: boolean;
@@ -12,26 +28,37 @@ export interface KernelLogOptions {
   readonly limit?: number | undefined;
   /** Called just before the source is closed. */
   readonly onSourceClosed?: () => void;
+  /** Owned from here on. */
+  readonly kept?: KeptLog | undefined;
 }
 
 export class KernelLog implements LogStore {
+  readonly found: FoundLog | undefined;
+  readonly #slot: Slot | undefined;
   readonly #source: number;
   readonly #onSourceClosed: () => void;
   readonly #ring: MemoryRing;
   /** splice(2) wants a pipe at one side; a terminal is none. */
   readonly #relay: readonly [number, number] | undefined;
+  /** Bytes in it, at most. */
   #relayed = 0;
   #sourceOpen = true;
+  #recorded: LogRecord = { start: 0n, acked: 0n, dropped: 0n, ending: undefined };
 
   /** Owns `source`, the reading end of a pipe or a terminal's master. */
   constructor(
     source: number,
-    { terminal = false, limit = STREAM_LIMIT_BYTES, onSourceClosed = () => {} }: KernelLogOptions = {},
+    { terminal = false, limit = STREAM_LIMIT_BYTES, onSourceClosed = () => {}, kept }: KernelLogOptions = {},
   ) {
     this.#source = source;
     this.#onSourceClosed = onSourceClosed;
-    this.#ring = new MemoryRing(limit);
-    this.#relay = terminal ? native().pipe() : undefined;
+    this.#slot = kept?.slot;
+    this.#ring = new MemoryRing(limit, kept);
+    this.#relay = terminal ? (kept?.relay ?? native().pipe()) : undefined;
+    if (kept?.adopted) {
+      this.found = this.#goOn(kept.slot);
+      this.#recorded = this.found;
+    }
   }
 
   append(maxBytes: number): number | 'empty' | 'end' {
@@ -44,6 +71,14 @@ export class KernelLog implements LogStore {
 
   forgetBelow(offset: bigint): void {
     this.#ring.forgetBelow(offset);
+  }
+
+  record(record: LogRecord): void {
+    const { start, acked, dropped, ending } = record;
+    const last = this.#recorded;
+    if (start === last.start && acked === last.acked && dropped === last.dropped && ending === last.ending) return;
+    this.#slot?.write(RECORD_NOTE, [start, acked, dropped, BigInt(ENDINGS.indexOf(ending))]);
+    this.#recorded = record;
   }
 
   watch(onReadable: () => void): Watch {
@@ -62,6 +97,13 @@ export class KernelLog implements LogStore {
     this.#ring.close();
   }
 
+  #goOn(slot: Slot): FoundLog {
+    this.#relayed = Number.POSITIVE_INFINITY;
+    this.#ring.goOn();
+    const [start = 0n, acked = 0n, dropped = 0n, ending = 0n] = slot.read(RECORD_NOTE, 4);
+    return { start, acked, dropped, ending: ENDINGS[Number(ending)], end: this.#ring.end };
+  }
+
   #move(from: number, maxBytes: number): number | 'empty' | 'end' {
     const moved = this.#ring.append(from, maxBytes);
     if (moved < 0) return 'empty';
@@ -74,9 +116,16 @@ export class KernelLog implements LogStore {
       if (typeof taken !== 'number') return taken;
       this.#relayed = taken;
     }
-    const moved = this.#move(out, maxBytes);
-    if (typeof moved === 'number') this.#relayed -= moved;
-    return moved;
+    // Until nothing is left in between, across the end of a lap too: of what lies there the terminal would give no notice.
+    let total = 0;
+    while (this.#relayed > 0 && total < maxBytes) {
+      const moved = this.#move(out, maxBytes - total);
+      if (typeof moved === 'number') {
+        total += moved;
+        this.#relayed -= moved;
+      } else this.#relayed = 0;
+    }
+    return total > 0 ? total : this.#moveTerminal([out, into], maxBytes);
   }
 
   #takeFromTerminal(into: number, maxBytes: number): number | 'empty' | 'end' {

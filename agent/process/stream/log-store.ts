@@ -1,4 +1,5 @@
 // Where a log's bytes are and where they come from. The real one is the kernel's (kernel-log.ts); tests have one in memory.
+import type { EndReason } from './log-reader.ts';
 
 /** Something that calls back while there is reason to; made calling. */
 export interface Notice {
@@ -7,7 +8,24 @@ export interface Notice {
   close(): void;
 }
 
+/** What an agent that comes after this one must know of an output log, beyond where it ends. */
+export interface LogRecord {
+  readonly start: bigint;
+  readonly acked: bigint;
+  readonly dropped: bigint;
+  readonly ending: EndReason | undefined;
+}
+
+/** As an earlier agent left a log. */
+export interface FoundLog extends LogRecord {
+  readonly end: bigint;
+}
+
 export interface LogStore {
+  /** The log goes on from here; undefined for a new one. */
+  readonly found?: FoundLog | undefined;
+  /** Writes it down for an agent that comes after: done when it returns. */
+  record?(record: LogRecord): void;
   /**
    * Moves up to `maxBytes` from the source to the end of the log: their number, at least 1; 'empty' when the source has none for now;
    * 'end' when it never will have again. @throws a system error; the source has kept its bytes then
@@ -24,7 +42,25 @@ export interface LogStore {
   close(): void;
 }
 
+/** What an agent that comes after this one must know of a process's input, beyond its bytes. */
+export interface StdinRecord {
+  readonly state: 'open' | 'closed' | 'refused';
+  /** Where it was closed, once that was asked for. */
+  readonly closedAt: bigint | undefined;
+}
+
+/** As an earlier agent left it. */
+export interface FoundStdin extends StdinRecord {
+  /** Bytes in the log, the end mark included. */
+  readonly written: bigint;
+  /** Of them, those that the process has been given. */
+  readonly moved: bigint;
+}
+
 export interface StdinStore {
+  readonly found?: FoundStdin | undefined;
+  /** As {@link LogStore.record}. */
+  record?(record: StdinRecord): void;
   /** Puts all of `data` at `offset` in the log. */
   writeAt(offset: bigint, data: Uint8Array): void;
   /** Moves up to `maxBytes` on to the process: their number; 'full' when it has to read first; 'gone' when nobody ever will. */

@@ -10,6 +10,11 @@ export class MemoryFile {
   #fd: number | undefined;
   #forgotten = 0n;
 
+  /** Owns the file, where one is given: a new one, or an earlier agent's. */
+  constructor(fd?: number) {
+    this.#fd = fd;
+  }
+
   /** Made at the first asking. */
   get fd(): number {
     this.#fd ??= native().memfdCreate('stdin');

@@ -1,43 +1,58 @@
 // A ring of bytes in a memory file, into which pipes are spliced. Its pages are used again and again: making them anew for each byte that
 // passes costs more than copying it.
 //
-// The file is open twice, and a lap goes by the position of one of the two, in turns; which lap it is stands in the file, behind the ring. At
-// the end of a lap the other position is set to 0 first and the lap written after, so at every instruction the end of the stream is
-// lap * size + position of the lap's own description: exact, also after the agent was killed.
+// The kernel keeps the position in the file, and the ledger the lap: at every instruction the end of the stream is lap * size + position,
+// exact, also after the agent was killed. Between two laps both change, so the new lap is first noted as one that is to begin at 0.
 import { native } from '../../../native/index.ts';
+import type { Slot } from './ledger.ts';
 
 const PAGE_BYTES = 4096;
 /** Its memory is given back when it has been empty and untouched for this long. */
 const IDLE_MS = 2_000;
+/** Where the lap is noted: twice its number, and 1 more while the position is still to be set to 0. */
+const LAP_NOTE = 0;
 
-/** One that was made for a stream which turned out to have nothing in it. */
-let spare: number | undefined;
+export interface RingParts {
+  /** Its file, owned from here on: a new one, or an earlier agent's as that left it. Made when first needed unless given. */
+  readonly file?: number | undefined;
+  /** For the next agent; nothing is noted without. */
+  readonly slot?: Slot | undefined;
+}
 
 export class MemoryRing {
   readonly size: number;
-  #even: number | undefined;
-  #odd: number | undefined;
+  readonly #slot: Slot | undefined;
+  #file: number | undefined;
   #lap = 0n;
   #position = 0;
   #start = 0n;
   #idle: NodeJS.Timeout | undefined;
-  #end = 0n;
 
   /** @param limit bytes that may be held at a time */
-  constructor(limit: number) {
+  constructor(limit: number, { file, slot }: RingParts = {}) {
     this.size = Math.ceil(limit / PAGE_BYTES) * PAGE_BYTES;
+    this.#file = file;
+    this.#slot = slot;
+  }
+
+  /** Goes on where an earlier agent was killed. */
+  goOn(): void {
+    const [note = 0n] = this.#slot?.read(LAP_NOTE, 1) ?? [];
+    this.#lap = note / 2n;
+    if (note % 2n === 1n) this.#beginLap();
+    else this.#position = Number(native().filePosition(this.#open()));
+  }
+
+  /** Of the byte that comes next. */
+  get end(): bigint {
+    return this.#lap * BigInt(this.size) + BigInt(this.#position);
   }
 
   /** Splices up to `maxBytes` from a pipe to the end; as the addon's `splice`. Bytes that lie `size` below are overwritten. */
   append(from: number, maxBytes: number): number {
-    const file = this.#open();
     if (this.#position === this.size) this.#nextLap();
-    const target = this.#lap % 2n === 0n ? file : this.#odd!;
-    const moved = native().splice(from, target, Math.min(maxBytes, this.size - this.#position));
-    if (moved > 0) {
-      this.#position += moved;
-      this.#end += BigInt(moved);
-    } else if (this.#end === 0n) this.#handBack();
+    const moved = native().splice(from, this.#open(), Math.min(maxBytes, this.size - this.#position));
+    if (moved > 0) this.#position += moved;
     return moved;
   }
 
@@ -54,54 +69,38 @@ export class MemoryRing {
 
   forgetBelow(offset: bigint): void {
     this.#start = offset;
-    if (offset === this.#end) this.#idle ??= this.#whenIdle(this.#end);
+    if (offset === this.end) this.#idle ??= this.#whenIdle(this.end);
   }
 
   close(): void {
     clearTimeout(this.#idle);
-    for (const fd of [this.#even, this.#odd]) if (fd !== undefined) native().close(fd);
-    this.#even = undefined;
-    this.#odd = undefined;
+    if (this.#file !== undefined) native().close(this.#file);
+    this.#file = undefined;
   }
 
   #open(): number {
-    if (this.#even === undefined) {
-      this.#even = spare ?? native().memfdCreate('stream');
-      spare = undefined;
-    }
-    return this.#even;
-  }
-
-  #handBack(): void {
-    if (spare !== undefined || this.#even === undefined) return;
-    spare = this.#even;
-    this.#even = undefined;
+    this.#file ??= native().memfdCreate('stream');
+    return this.#file;
   }
 
   #nextLap(): void {
-    const even = this.#open();
-    this.#odd ??= native().reopen(even);
-    native().rewind(this.#lap % 2n === 0n ? this.#odd : even);
     this.#lap++;
-    const written = Buffer.alloc(8);
-    written.writeBigUInt64LE(this.#lap);
-    native().writeAt(even, written, BigInt(this.size));
+    this.#slot?.write(LAP_NOTE, [2n * this.#lap + 1n]);
+    this.#beginLap();
+  }
+
+  #beginLap(): void {
+    native().rewind(this.#open());
+    this.#slot?.write(LAP_NOTE, [2n * this.#lap]);
     this.#position = 0;
   }
 
   #whenIdle(end: bigint): NodeJS.Timeout {
     return setTimeout(() => {
       this.#idle = undefined;
-      if (this.#even === undefined || this.#start !== this.#end) return;
-      if (this.#end === end) native().punchHole(this.#even, 0n, BigInt(this.size));
-      else this.#idle = this.#whenIdle(this.#end);
+      if (this.#file === undefined || this.#start !== this.end) return;
+      if (this.end === end) native().punchHole(this.#file, 0n, BigInt(this.size));
+      else this.#idle = this.#whenIdle(this.end);
     }, IDLE_MS).unref();
   }
-}
-
-/** Where a ring of this size ended, by its two descriptions: for an agent that takes it over. */
-export function endOfRing(even: number, odd: number | undefined, size: number): bigint {
-  const written = Buffer.alloc(8);
-  const lap = native().readAt(even, written, BigInt(size)) === 8 ? written.readBigUInt64LE() : 0n;
-  return lap * BigInt(size) + native().filePosition(lap % 2n === 0n ? even : odd!);
 }

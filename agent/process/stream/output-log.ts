@@ -6,7 +6,7 @@ import { type Budget, type Holder, STREAM_LIMIT_BYTES } from './budget.ts';
 import { ByteLog, type DeliveryMode, type Retention } from './byte-log.ts';
 import type { LogView } from './cursor.ts';
 import type { EndReason, LogReader, ReaderOptions, ReaderUse } from './log-reader.ts';
-import { type Clock, type LogStore, type Notice, realClock } from './log-store.ts';
+import { type Clock, type FoundLog, type LogStore, type Notice, realClock } from './log-store.ts';
 import { type LogSide, OutputReader } from './output-reader.ts';
 
 /** Moved at once; a pipe holds as much. */
@@ -52,9 +52,11 @@ export class OutputLog implements Holder, LogSide {
     this.#clock = clock;
     this.#holders = holders;
     this.#drainMs = drainMs;
-    this.#bytes = new ByteLog({ mode: 'lossless', limit: STREAM_LIMIT_BYTES, history: 0, ...retention });
+    const { found } = store;
+    this.#bytes = new ByteLog({ mode: 'lossless', limit: STREAM_LIMIT_BYTES, history: 0, ...retention }, found);
     budget.join(this);
     this.#source = store.watch(() => this.#fill());
+    if (found !== undefined) this.#adopt(found);
   }
 
   get mode(): DeliveryMode {
@@ -195,6 +197,10 @@ export class OutputLog implements Holder, LogSide {
 
   // --- as the budget sees it
 
+  get held(): number {
+    return this.#bytes.held;
+  }
+
   evict(bytes: number): void {
     this.#bytes.evict(bytes);
     this.#settle();
@@ -212,6 +218,18 @@ export class OutputLog implements Holder, LogSide {
     throw new AgentError('out_of_range', `offset ${from} is beyond the stream's end at ${this.end}`, {
       fields: { field: 'from', offset: from, end: this.end },
     });
+  }
+
+  /** Goes on with an earlier agent's log. */
+  #adopt({ ending }: FoundLog): void {
+    this.#released = this.start;
+    this.#ending = ending;
+    this.#budget.take(this.#bytes.held);
+    this.#store.forgetBelow(this.start);
+    this.#settle();
+    if (ending === 'closed') this.#source.close();
+    // Of bytes between the source and the log there may be no notice.
+    else this.#fill();
   }
 
   #fill(): void {
@@ -235,7 +253,7 @@ export class OutputLog implements Holder, LogSide {
 
   #askFor(wanted: number, evict: boolean): number {
     if (wanted <= 0 || this.mode === 'discard') return wanted;
-    return this.#budget.ask(this, this.#bytes.held, wanted, evict);
+    return this.#budget.ask(this, wanted, evict);
   }
 
   #take(room: number): number | 'empty' | 'end' {
@@ -244,9 +262,22 @@ export class OutputLog implements Holder, LogSide {
     } catch {
       // The bytes are still with the source; memory is short, and asking at once again would only spin.
       this.#holdBack();
-      this.#clock.setTimeout(() => this.#goOn(), RETRY_MS);
+      this.#clock.setTimeout(() => this.#retry(), RETRY_MS);
       return 'empty';
     }
+  }
+
+  /** Some of the bytes may be between the source and the log. */
+  #retry(): void {
+    this.#goOn();
+    if (!this.#heldBack && this.#ending !== 'closed') this.#fill();
+  }
+
+  /** Before anything is done that the next agent would not understand otherwise. What is given up with `close` is not what was read. */
+  #record(): void {
+    if (this.#closed) return;
+    const { start, acked, dropped } = this.#bytes;
+    this.#store.record?.({ start, acked, dropped, ending: this.#ending });
   }
 
   #holdBack(): void {
@@ -263,6 +294,7 @@ export class OutputLog implements Holder, LogSide {
 
   /** What was let go of goes back to the budget and the store; a process that waited goes on when it is worth while. */
   #settle(): void {
+    this.#record();
     const freed = this.start - this.#released;
     if (freed > 0n) {
       this.#released = this.start;
@@ -295,6 +327,7 @@ export class OutputLog implements Holder, LogSide {
   #finish(reason: EndReason): void {
     if (this.#ending === 'closed') return;
     this.#ending = reason;
+    this.#record();
     this.#timer?.cancel();
     if (reason === 'closed') this.#source.close();
     this.#notify();

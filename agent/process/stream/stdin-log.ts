@@ -3,7 +3,7 @@
 // INVARIANT: delivered <= accepted <= delivered + limit.
 import { AgentError } from '../../errors.ts';
 import { STREAM_LIMIT_BYTES } from './budget.ts';
-import type { Notice, StdinStore } from './log-store.ts';
+import type { FoundStdin, Notice, StdinStore } from './log-store.ts';
 
 /** `closed`: end of input was asked for; `refused`: the process has closed its end, or is gone. */
 export type StdinState = 'open' | 'closed' | 'refused';
@@ -29,6 +29,7 @@ export class StdinLog {
   #waiting: Write[] = [];
   #state: StdinState = 'open';
   #accepted = 0n;
+  #closedAt: bigint | undefined;
   /** Of everything in the log, the end mark included. */
   #written = 0n;
   #moved = 0n;
@@ -39,6 +40,7 @@ export class StdinLog {
     this.#limit = options.limitBytes ?? STREAM_LIMIT_BYTES;
     this.#writable = store.watch(() => this.#deliver());
     this.#writable.pause();
+    if (store.found !== undefined) this.#adopt(store.found);
   }
 
   get state(): StdinState {
@@ -94,11 +96,10 @@ export class StdinLog {
     if (atOffset !== undefined && atOffset !== this.#accepted) throw hole(atOffset, this.#accepted);
     if (this.#state !== 'open') return;
     this.#state = 'closed';
+    this.#closedAt = this.#accepted;
+    this.#store.record?.({ state: 'closed', closedAt: this.#closedAt });
     this.#rejectWaiting(() => writerGone());
-    if (this.#store.endMark !== undefined) {
-      this.#store.writeAt(this.#written, this.#store.endMark);
-      this.#written += BigInt(this.#store.endMark.length);
-    }
+    this.#writeEndMark();
     this.#deliver();
     this.#tell();
   }
@@ -112,6 +113,28 @@ export class StdinLog {
   /** Lets go of everything, whatever is undelivered: the process is removed. */
   destroy(): void {
     this.#refuse();
+  }
+
+  /** Goes on with an earlier agent's input. */
+  #adopt({ state, closedAt, written, moved }: FoundStdin): void {
+    this.#written = written;
+    this.#moved = moved;
+    this.#closedAt = closedAt;
+    this.#accepted = closedAt ?? written;
+    if (state === 'refused') {
+      this.#refuse();
+      return;
+    }
+    this.#state = state;
+    if (state === 'closed' && this.#written === this.#accepted) this.#writeEndMark();
+    if (state === 'closed' || this.#moved < this.#written) this.#deliver();
+  }
+
+  #writeEndMark(): void {
+    const { endMark } = this.#store;
+    if (endMark === undefined) return;
+    this.#store.writeAt(this.#written, endMark);
+    this.#written += BigInt(endMark.length);
   }
 
   #check(): void {
@@ -192,6 +215,7 @@ export class StdinLog {
   #refuse(): void {
     if (this.#state === 'refused') return;
     this.#state = 'refused';
+    this.#store.record?.({ state: 'refused', closedAt: this.#closedAt });
     this.#release();
     this.#rejectWaiting(readerGone);
     this.#tell();

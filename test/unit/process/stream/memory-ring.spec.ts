@@ -1,28 +1,26 @@
 import assert from 'node:assert/strict';
 import { statSync, writeSync } from 'node:fs';
-import { endOfRing, MemoryRing } from '../../../../agent/process/stream/memory-ring.ts';
-import { type Native, native } from '../../../../native/index.ts';
+import { Ledger } from '../../../../agent/process/stream/ledger.ts';
+import { MemoryRing } from '../../../../agent/process/stream/memory-ring.ts';
+import { native } from '../../../../native/index.ts';
 
 const SIZE = 16 * 1024;
 const byteAt = (offset: number) => (offset * 167 + (offset >> 8)) & 0xff;
 const pattern = (from: number, length: number) => Buffer.from(Uint8Array.from({ length }, (_, at) => byteAt(from + at)));
 
-/** Watches which fds the ring has, so that a test can look at them as a later agent would. */
-function spy() {
+/** Files as they are at this moment. A position can't be set but by moving bytes. */
+function copyOf(file: number, ledger: Ledger): { file: number; ledger: Ledger } {
   const door = native();
-  const fds: number[] = [];
-  const { memfdCreate, reopen } = door;
-  Object.assign(door, {
-    memfdCreate: (name: string) => {
-      fds.push(memfdCreate(name));
-      return fds.at(-1);
-    },
-    reopen: (fd: number) => {
-      fds.push(reopen(fd));
-      return fds.at(-1);
-    },
-  } satisfies Partial<Record<keyof Native, unknown>>);
-  return { fds, restore: () => Object.assign(door, { memfdCreate, reopen }) };
+  const copy = { file: door.memfdCreate('copy'), ledger: new Ledger() };
+  const [out, into] = door.pipe();
+  for (let left = Number(door.filePosition(file)); left > 0; ) {
+    left -= writeSync(into, Buffer.alloc(Math.min(left, 4096)));
+    while (door.isReadable(out)) door.splice(out, copy.file, 4096);
+  }
+  for (const fd of [out, into]) door.close(fd);
+  const page = Buffer.alloc(256);
+  door.writeAt(copy.ledger.fd, page.subarray(0, door.readAt(ledger.fd, page, 0n)), 0n);
+  return copy;
 }
 
 describe('the ring that a log lies in', () => {
@@ -51,64 +49,73 @@ describe('the ring that a log lies in', () => {
     ring.close();
   });
 
-  it('can be told to the byte by its descriptions alone, wherever the agent was killed', () => {
-    const { fds, restore } = spy();
+  it('can be told to the byte by an agent that comes after, wherever the last one was killed', () => {
     const door = native();
     const { rewind, writeAt, splice } = door;
+    const file = door.memfdCreate('stream');
+    const ledger = new Ledger();
     try {
-      const ring = new MemoryRing(SIZE);
+      const ring = new MemoryRing(SIZE, { file, slot: ledger.slot('stdout') });
       let taken = 0;
-      const check = () => assert.equal(endOfRing(fds[0]!, fds[1], SIZE), BigInt(taken));
+      let checks = 0;
+      /** Takes over copies of the files, so that this ring can go on. */
+      const check = () => {
+        Object.assign(door, { rewind, writeAt, splice });
+        const copy = copyOf(file, ledger);
+        const next = new MemoryRing(SIZE, { file: copy.file, slot: copy.ledger.slot('stdout') });
+        next.goOn();
+        assert.equal(next.end, BigInt(taken));
+        next.close();
+        copy.ledger.close();
+        checks++;
+        Object.assign(door, watched);
+      };
       // Each of these is a moment at which the agent may be killed: before and after every call into the kernel.
       const around =
         <A extends unknown[], R>(call: (...args: A) => R, count: (result: R) => void = () => {}) =>
         (...args: A): R => {
-          if (fds.length > 0) check();
+          check();
           const result = call(...args);
           count(result);
           check();
           return result;
         };
-      Object.assign(door, {
+      const watched = {
         rewind: around(rewind),
         writeAt: around(writeAt),
         splice: around(splice, (moved) => {
           taken += Math.max(moved, 0);
         }),
-      });
+      };
+      Object.assign(door, watched);
       for (let step = 0; step < 200; step++) {
         writeSync(ends[1], Buffer.alloc(1 + ((step * 331) % 5000)));
         while (ring.append(ends[0], 4096) > 0);
       }
-      assert.ok(taken > 10 * SIZE);
+      assert.ok(taken > 10 * SIZE && checks > 1000);
       ring.close();
     } finally {
       Object.assign(door, { rewind, writeAt, splice });
-      restore();
+      ledger.close();
     }
   });
 
   it('gives its memory back when it has been empty for a while, and goes on after that', async function () {
     this.timeout(10_000);
-    const { fds, restore } = spy();
-    try {
-      const ring = new MemoryRing(SIZE);
-      writeSync(ends[1], pattern(0, 10_000));
-      ring.append(ends[0], 10_000);
-      ring.forgetBelow(10_000n);
-      const blocks = () => statSync(`/proc/self/fd/${fds[0]}`).blocks;
-      assert.ok(blocks() > 0);
-      for (let waited = 0; blocks() > 0 && waited < 8_000; waited += 100)
-        await new Promise((resolve) => setTimeout(resolve, 100));
-      assert.equal(blocks(), 0);
-      writeSync(ends[1], pattern(10_000, 500));
-      ring.append(ends[0], 500);
-      const buffer = Buffer.alloc(500);
-      ring.readAt(10_000n, buffer);
-      assert.ok(buffer.equals(pattern(10_000, 500)));
-      ring.close();
-    } finally {
-      restore();
-    }
+    const file = native().memfdCreate('stream');
+    const ring = new MemoryRing(SIZE, { file });
+    writeSync(ends[1], pattern(0, 10_000));
+    ring.append(ends[0], 10_000);
+    ring.forgetBelow(10_000n);
+    const blocks = () => statSync(`/proc/self/fd/${file}`).blocks;
+    assert.ok(blocks() > 0);
+    for (let waited = 0; blocks() > 0 && waited < 8_000; waited += 100) await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.equal(blocks(), 0);
+    writeSync(ends[1], pattern(10_000, 500));
+    ring.append(ends[0], 500);
+    const buffer = Buffer.alloc(500);
+    ring.readAt(10_000n, buffer);
+    assert.ok(buffer.equals(pattern(10_000, 500)));
+    ring.close();
   });
 });

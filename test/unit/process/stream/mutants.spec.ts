@@ -107,8 +107,8 @@ const MUTANTS: readonly Mutant[] = [
   {
     title: 'memory that is short is taken for the end of output',
     file: 'output-log.ts',
-    from: "      return 'empty';\n    }\n  }\n\n  #holdBack",
-    to: "      return 'end';\n    }\n  }\n\n  #holdBack",
+    from: "      return 'empty';\n    }\n  }\n\n  /** Some of",
+    to: "      return 'end';\n    }\n  }\n\n  /** Some of",
   },
   {
     title: 'the old primary reader still acknowledges for the new one',
