@@ -186,6 +186,7 @@ async function buildSandbox(config: Config, keeper: Keeper, devices: DeviceHost,
   };
   const streams = {
     keeper,
+    fds: keeper.fds,
     logBudget: new Budget(TOTAL_LIMIT_BYTES),
     runtimeDir: config.stateDir,
     pipeSizeBytes: config.containerPipeSize,

@@ -2,7 +2,7 @@
 import type { Keeper } from '../keeper/keeper.ts';
 import type { Logger } from '../log.ts';
 import type { Exit } from '../process/container-process.ts';
-import type { FdStore } from '../process/stdio-store.ts';
+import type { StdioStore } from '../process/stdio-store.ts';
 import type { Budget } from '../process/stream/budget.ts';
 import type { MountDoor } from './bundle.ts';
 import type { Crun } from './crun.ts';
@@ -16,7 +16,7 @@ export interface ContainerHost {
   readonly storages: StorageTable;
   readonly devices: DeviceTable;
   /** Where streams outlive the agent; without it they end with it. */
-  readonly fds?: FdStore | undefined;
+  readonly fds?: StdioStore | undefined;
   /** Of everything that processes have written and nobody has taken. */
   readonly logBudget: Budget;
   readonly log: Logger;

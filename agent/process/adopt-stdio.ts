@@ -1,10 +1,10 @@
 // Takes over the streams of a process that an earlier agent started: every offset, acknowledgement and end is as that agent left it, whichever
 // instruction was its last.
 import { native } from '../../native/index.ts';
-import { AgentError, hasCode } from '../errors.ts';
+import { AgentError } from '../errors.ts';
 import { pipeStdio, type Stdio, terminalStdio } from './stdio.ts';
 import { type KeptStdio, STDIO_VERSION, type StdioDescription } from './stdio-files.ts';
-import { type FdStore, keyOfPart, type StdioKeeping } from './stdio-store.ts';
+import { keyOfPart, type StdioKeeping } from './stdio-store.ts';
 import type { Budget } from './stream/budget.ts';
 import { Ledger } from './stream/ledger.ts';
 
@@ -23,7 +23,7 @@ const TERMINAL_FDS = 6;
  */
 export async function adoptStdio(keeping: StdioKeeping, { budget }: AdoptOptions): Promise<Stdio> {
   const { store, key } = keeping;
-  const [fds, [stdin]] = await Promise.all([take(store, keyOfPart(key, 'whole')), take(store, keyOfPart(key, 'stdin'))]);
+  const [fds, [stdin]] = await Promise.all([store.get(keyOfPart(key, 'whole')), store.get(keyOfPart(key, 'stdin'))]);
   try {
     if (fds.length === 0)
       throw new AgentError('not_found', 'no streams are kept under this key', { fields: { key: key.toString('hex') } });
@@ -58,15 +58,6 @@ function adoptTerminal(keeping: StdioKeeping, ledger: Ledger, fds: readonly numb
   const [, stdout, stdin, master, out, into] = fds as [number, number, number, number, number, number];
   const kept: KeptStdio = { keeping, ledger, stdin, stdout, stderr: undefined, relay: [out, into], adopted: true };
   return terminalStdio(options, master, kept);
-}
-
-async function take(store: FdStore, key: Buffer): Promise<number[]> {
-  try {
-    return await store.get(key);
-  } catch (error) {
-    if (hasCode(error, 'not_found')) return [];
-    throw error;
-  }
 }
 
 function understood(description: unknown): StdioDescription {

@@ -1,20 +1,13 @@
 // How the streams of a process outlive the agent: PID 1 holds their fds under a key of 16 bytes, and a file in memory that is among them
 // tells the next agent all there is to know, so the key is all that needs to be written down before the process is started. The next agent
 // takes them over by adopt-stdio.ts.
+import type { FdStore } from '../keeper/fd-store.ts';
 
-/** PID 1's store of fds, as the streams need it; keeper.fds is one. */
-export interface FdStore {
-  /** Resolves once they are held. Up to 16 fds; they stay the caller's, and the store has its own. One put for each key. */
-  put(key: Buffer, fds: readonly number[]): Promise<void>;
-  /** Its fds in their order, the caller's to close; the store keeps its own. [] for a key that is not there. */
-  get(key: Buffer): Promise<number[]>;
-  /** Closes what is held under the key. One that is not there is fine. */
-  delete(key: Buffer): Promise<void>;
-}
+export type StdioStore = Pick<FdStore, 'put' | 'get' | 'delete'>;
 
 /** Where the streams of one process are kept: `StdioOptions.keep`. Without it they end with the agent. */
 export interface StdioKeeping {
-  readonly store: FdStore;
+  readonly store: StdioStore;
   /** From {@link newStdioKey}; written down before the process is started. */
   readonly key: Buffer;
 }

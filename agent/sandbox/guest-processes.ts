@@ -13,7 +13,7 @@ import { ContainerProcess } from '../process/container-process.ts';
 import { type LaunchSpec, launchInGuest } from '../process/launcher.ts';
 import { startError } from '../process/start-failure.ts';
 import { type OutputOptions, type PreparedStdio, prepareOwnTerminal, prepareStdio } from '../process/stdio.ts';
-import { type FdStore, newStdioKey } from '../process/stdio-store.ts';
+import { newStdioKey, type StdioStore } from '../process/stdio-store.ts';
 import type { Budget } from '../process/stream/budget.ts';
 
 /** Of all of them, beside the containers'. */
@@ -24,7 +24,7 @@ const MAX_TAKEN = 64;
 export interface GuestProcessHost {
   readonly keeper: Keeper;
   /** Where streams outlive the agent; without it they end with it. */
-  readonly fds?: FdStore | undefined;
+  readonly fds?: StdioStore | undefined;
   readonly logBudget: Budget;
   readonly runtimeDir: string;
   readonly pipeSizeBytes: number;

@@ -6,7 +6,8 @@ import { newStdioKey } from '../../../../agent/process/stdio-store.ts';
 import { Budget } from '../../../../agent/process/stream/budget.ts';
 import { ByteLog } from '../../../../agent/process/stream/byte-log.ts';
 import { PulledOutput } from '../../../../agent/process/stream/pulled-output.ts';
-import { type AdoptCore, simulateDeaths } from './adopt-simulation.ts';
+import type { AdoptCore } from './adopt-model.ts';
+import { simulateDeaths } from './adopt-simulation.ts';
 
 const core: AdoptCore = { prepareStdio, prepareOwnTerminal, adoptStdio, newStdioKey, Budget, ByteLog, PulledOutput };
 const runs = process.env['BERTH_TEST_LONG'] ? 5_000 : 120;

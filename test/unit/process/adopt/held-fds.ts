@@ -1,5 +1,5 @@
 // What PID 1 does for the streams, in the test's own process: it holds copies of fds by key.
-import type { FdStore } from '../../../../agent/process/stdio-store.ts';
+import type { StdioStore } from '../../../../agent/process/stdio-store.ts';
 import { type Life, real } from './dying-agent.ts';
 
 /** True copies, as SCM_RIGHTS makes them: they share their position. */
@@ -19,7 +19,7 @@ export class HeldFds {
   }
 
   /** The store as one agent sees it: what it sends before its death counts. */
-  for(life: Life): FdStore {
+  for(life: Life): StdioStore {
     return {
       put: async (key, fds) => {
         if (life.dead) return;
