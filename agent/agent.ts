@@ -182,6 +182,7 @@ async function buildSandbox(config: Config, keeper: Keeper, devices: DeviceHost,
     files: new FileCopier({ root: SHARED_DIR, door }),
     volumes: new VolumeStatsReader(),
     metrics: new GuestMetrics(),
+    memoryResized: () => keeper.resized(),
     ...devices,
   };
   const streams = {

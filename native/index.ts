@@ -36,6 +36,8 @@ export interface SpawnSpec {
   cwd?: string;
   /** Start in a session of its own (setsid). */
   newSession?: boolean;
+  /** Its oom_score_adj (man 5 proc_pid_oom_score_adj), -1000 to 1000; 0 unless told, whatever the agent's own is. */
+  oomScoreAdj?: number;
 }
 
 export interface Spawned {
@@ -108,7 +110,7 @@ export interface Native {
 
   // --- processes
   /**
-   * posix_spawn with default signal dispositions and an empty mask; returns once the program has been exec'ed, which takes
+   * vfork and exec with default signal dispositions and an empty mask; returns once the program has been exec'ed, which takes
    * 50 µs whatever the size of this process. @throws ENOENT, EACCES, ... of the exec itself, or of `cwd` (syscall 'chdir')
    */
   spawn(spec: SpawnSpec): Spawned;

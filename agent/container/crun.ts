@@ -11,8 +11,6 @@ const MAX_LOG_BYTES = 16 * 1024;
 const CALL_TIMEOUT_MS = 60_000;
 /** Closed, so that crun's own complaints never mix with a container's output: they go to its log file. */
 const NO_STDIO = [-1, -1, -1] as const;
-/** util-linux's, man 1 choom: sets the score of itself and becomes the program. */
-const CHOOM = '/usr/bin/choom';
 
 export interface CrunOptions {
   /** Absolute path of the program. */
@@ -66,10 +64,9 @@ export class Crun {
    * @param oomScoreAdj crun's exec leaves out the spec's (1.28), so the process inherits it from crun itself
    */
   exec(id: string, processJson: string, cgroup: string | undefined, stdio: CrunStart, oomScoreAdj = 0): Promise<number> {
-    const through = oomScoreAdj === 0 ? [] : [CHOOM, '-n', String(oomScoreAdj), '--'];
     const args = ['exec', '--detach', '--process', processJson, ...consoleArgs(stdio)];
     if (cgroup !== undefined) args.push('--cgroup', cgroup);
-    return this.#withPidFile(args, [id], stdio.fds, through);
+    return this.#withPidFile(args, [id], stdio.fds, oomScoreAdj);
   }
 
   /** Applies a resources file of the runtime spec (`linux.resources`). */
@@ -86,11 +83,11 @@ export class Crun {
     args: readonly string[],
     rest: readonly string[],
     fds: readonly number[],
-    through?: readonly string[],
+    oomScoreAdj?: number,
   ): Promise<number> {
     const pidFile = this.#scratchFile('pid');
     try {
-      await this.#run([...args, '--pid-file', pidFile, ...rest], fds, through);
+      await this.#run([...args, '--pid-file', pidFile, ...rest], fds, oomScoreAdj);
       const pid = Number(await readFile(pidFile, 'utf8'));
       if (!Number.isInteger(pid) || pid <= 1) throw new AgentError('internal', `crun ${args[0]} wrote no pid`);
       return pid;
@@ -99,28 +96,16 @@ export class Crun {
     }
   }
 
-  /** @param through a program and its arguments that becomes crun */
-  async #run(args: readonly string[], fds: readonly number[] = NO_STDIO, through: readonly string[] = []): Promise<void> {
+  async #run(args: readonly string[], fds: readonly number[] = NO_STDIO, oomScoreAdj?: number): Promise<void> {
     const log = this.#scratchFile('log');
     try {
       const exit = await runChild(
         {
-          file: through[0] ?? this.#file,
-          args: [
-            ...through,
-            this.#file,
-            '--root',
-            this.#root,
-            '--cgroup-manager',
-            'cgroupfs',
-            '--log',
-            log,
-            '--log-format',
-            'json',
-            ...args,
-          ],
+          file: this.#file,
+          args: [this.#file, '--root', this.#root, '--cgroup-manager', 'cgroupfs', '--log', log, '--log-format', 'json', ...args],
           env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'],
           fds,
+          ...(oomScoreAdj === undefined ? {} : { oomScoreAdj }),
         },
         { timeoutMs: CALL_TIMEOUT_MS },
       );

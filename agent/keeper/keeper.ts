@@ -3,7 +3,17 @@ import { AgentError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { type FdStore, KeeperFdStore } from './fd-store.ts';
 import { type Answer, KeeperLink, type Notice } from './link.ts';
-import { type ExitRecord, encodeAck, encodePowerOff, encodeSettle, encodeTrack, isU32, type ProcessName } from './wire.ts';
+import {
+  type ExitRecord,
+  encodeAck,
+  encodePet,
+  encodePowerOff,
+  encodeResized,
+  encodeSettle,
+  encodeTrack,
+  isU32,
+  type ProcessName,
+} from './wire.ts';
 
 export type { ExitRecord } from './wire.ts';
 
@@ -18,6 +28,8 @@ export interface Keeper {
   exitOf(pid: number, startTime?: bigint, since?: bigint): Promise<ExitRecord>;
   /** Tells init that every process worth knowing has been asked for: records for earlier agents may go. */
   settle(): void;
+  /** Tells init that memory was added or taken away: the limits of the workload follow. Returns at once. */
+  resized(): void;
   /** Tells init to power off once this agent has exited. Returns at once; exiting is the caller's part. */
   powerOff(): void;
   readonly fds: FdStore;
@@ -32,6 +44,9 @@ export function connectKeeper(fd: number, log: Logger): Keeper {
   return new SocketKeeper(fd, log);
 }
 
+/** Within the time that init waits for one. */
+const PETS_PER_LIMIT = 6;
+
 interface Waiter {
   resolve(record: ExitRecord): void;
   reject(error: AgentError): void;
@@ -43,6 +58,7 @@ class SocketKeeper implements Keeper {
   readonly #link: KeeperLink;
   /** By pid and start time. */
   readonly #waiters = new Map<string, Waiter[]>();
+  #petting: NodeJS.Timeout | undefined;
 
   constructor(fd: number, log: Logger) {
     this.#link = new KeeperLink(fd, log, {
@@ -50,8 +66,9 @@ class SocketKeeper implements Keeper {
       onEnd: (error) => this.#onEnd(error),
     });
     this.fds = new KeeperFdStore(this.#link);
-    const { generation, tracked } = this.#link.welcome;
+    const { generation, tracked, watchdogMs } = this.#link.welcome;
     this.generation = generation;
+    if (watchdogMs > 0) this.#petEvery(watchdogMs / PETS_PER_LIMIT);
     if (tracked > 0) log.info('exits kept from an earlier agent', { generation, tracked });
   }
 
@@ -73,12 +90,23 @@ class SocketKeeper implements Keeper {
     this.#link.tell(encodeSettle());
   }
 
+  resized(): void {
+    this.#link.tell(encodeResized());
+  }
+
   powerOff(): void {
     this.#link.tell(encodePowerOff());
   }
 
   close(): void {
     this.#link.close();
+  }
+
+  /** init ends an agent that is silent for the whole limit: blocked, or stopped. */
+  #petEvery(ms: number): void {
+    const pet = encodePet();
+    this.#link.tell(pet);
+    this.#petting = setInterval(() => this.#link.tell(pet), ms).unref();
   }
 
   #wait(process: ProcessName, waiter: Waiter): void {
@@ -100,6 +128,7 @@ class SocketKeeper implements Keeper {
   }
 
   #onEnd(error: AgentError): void {
+    clearInterval(this.#petting);
     const waiters = [...this.#waiters.values()].flat();
     this.#waiters.clear();
     for (const waiter of waiters) waiter.reject(error);

@@ -9,7 +9,18 @@ export const KEEPER_KEY_BYTES = 16;
 /** Under one key. */
 export const KEEPER_FDS_MAX = 16;
 
-const TYPE = { track: 1, ack: 2, settle: 3, powerOff: 4, welcome: 64, result: 65, exit: 66, fds: 80 } as const;
+const TYPE = {
+  track: 1,
+  ack: 2,
+  settle: 3,
+  powerOff: 4,
+  pet: 5,
+  resized: 6,
+  welcome: 64,
+  result: 65,
+  exit: 66,
+  fds: 80,
+} as const;
 const FD_TYPE = { put: 16, get: 17, delete: 18, list: 19 } as const;
 const HEADER_BYTES = 8;
 const EXIT_LOST = 1;
@@ -37,7 +48,7 @@ export interface ProcessName {
 }
 
 export type KeeperMessage =
-  | { type: 'welcome'; version: number; generation: number; tracked: number; trackedMax: number }
+  | { type: 'welcome'; version: number; generation: number; tracked: number; trackedMax: number; watchdogMs: number }
   | { type: 'result'; id: number; result: KeeperResult; startTime: bigint }
   | { type: 'exit'; record: ExitRecord }
   /** The process is gone, but another parent reaped it: nobody knows how it ended. */
@@ -65,6 +76,16 @@ export function encodeAck({ pid, startTime }: ProcessName): Buffer {
 /** All this agent knows of has been asked for: what only earlier agents asked for may go. */
 export function encodeSettle(): Buffer {
   return start(TYPE.settle, 0, HEADER_BYTES);
+}
+
+/** Shows the watchdog that the event loop runs. */
+export function encodePet(): Buffer {
+  return start(TYPE.pet, 0, HEADER_BYTES);
+}
+
+/** The machine has more or less memory than before. */
+export function encodeResized(): Buffer {
+  return start(TYPE.resized, 0, HEADER_BYTES);
 }
 
 export function encodePowerOff(): Buffer {
@@ -101,7 +122,8 @@ export function decodeMessage(message: Buffer): KeeperMessage {
     case TYPE.welcome: {
       expectLength(message, 24);
       const [generation, tracked, trackedMax] = [message.readUInt32LE(8), message.readUInt32LE(12), message.readUInt32LE(16)];
-      return { type: 'welcome', version, generation, tracked, trackedMax };
+      const watchdogMs = message.readUInt32LE(20);
+      return { type: 'welcome', version, generation, tracked, trackedMax, watchdogMs };
     }
     case TYPE.result: {
       expectLength(message, 24);

@@ -1,4 +1,5 @@
 // Rare helper programs of the guest (modprobe, mkfs, ip) through execa, which is loaded at the first of them.
+import { writeFile } from 'node:fs/promises';
 import { AgentError } from '../errors.ts';
 
 /** Of each output. */
@@ -31,7 +32,7 @@ export interface ToolOutput {
 export async function runTool(file: string, args: readonly string[], options: ToolOptions): Promise<ToolOutput> {
   const { timeoutMs, input, exact = false, maxOutputChars = MAX_OUTPUT_CHARS } = options;
   const { execa } = await import('execa');
-  const result = await execa(file, args, {
+  const running = execa(file, args, {
     ...(input === undefined ? { stdin: 'ignore' } : { input }),
     timeout: timeoutMs,
     forceKillAfterDelay: KILL_DELAY_MS,
@@ -39,6 +40,9 @@ export async function runTool(file: string, args: readonly string[], options: To
     maxBuffer: maxOutputChars,
     reject: false,
   });
+  // It has inherited the agent's, which keeps the agent from being killed for want of memory (native/init/protect.c).
+  if (running.pid !== undefined) await writeFile(`/proc/${running.pid}/oom_score_adj`, '0').catch(() => {});
+  const result = await running;
   const { stdout = '', stderr = '' } = result as { stdout?: string; stderr?: string };
   if (!result.failed) return { stdout, stderr };
   const command = [file, ...args].join(' ');

@@ -12,4 +12,6 @@ export interface GuestHost extends DeviceHost {
   readonly files: FileCopier;
   readonly volumes: VolumeStatsReader;
   readonly metrics: GuestMetrics;
+  /** Told when the machine has more memory than before. */
+  readonly memoryResized: () => void;
 }

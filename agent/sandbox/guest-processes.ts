@@ -5,6 +5,7 @@ import { type Native, native } from '../../native/index.ts';
 import { Cgroup } from '../container/cgroup.ts';
 import { writeCgroupFile } from '../container/cgroup-file.ts';
 import { ProcessCgroup } from '../container/process-cgroup.ts';
+import { WORKLOAD_CGROUP } from '../container/spec/context.ts';
 import { AgentError, errnoOf, isErrno } from '../errors.ts';
 import { readMounts } from '../guest/mount-table.ts';
 import type { Keeper } from '../keeper/keeper.ts';
@@ -17,7 +18,7 @@ import { newStdioKey, type StdioStore } from '../process/stdio-store.ts';
 import type { Budget } from '../process/stream/budget.ts';
 
 /** Of all of them, beside the containers'. */
-const PARENT = '/processes';
+const PARENT = `${WORKLOAD_CGROUP}/processes`;
 /** Names that something has taken. */
 const MAX_TAKEN = 64;
 

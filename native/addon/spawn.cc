@@ -1,11 +1,13 @@
-// spawn: posix_spawn, which costs the same whatever the size of this process, and a pidfd for the child.
+// spawn: vfork and exec, with what posix_spawn can't ask for between them, and a pidfd for the child.
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -24,6 +26,7 @@ namespace {
 constexpr uint32_t kMaxStrings = 65536;
 constexpr uint32_t kMaxFds = 256;
 constexpr int kDevNull = -1;
+constexpr int kScoreLimit = 1000;
 
 struct Spec {
   std::string file;
@@ -32,6 +35,7 @@ struct Spec {
   std::vector<int> fds;
   std::string cwd;
   bool newSession = false;
+  int oomScoreAdj = 0;
 };
 
 struct Failure {
@@ -50,6 +54,8 @@ Spec ReadSpec(Args& args, Napi::Value value) {
   const Napi::Value cwd = args.Field(object, "cwd");
   if (!cwd.IsUndefined()) spec.cwd = args.Text(cwd, "cwd");
   spec.newSession = args.BooleanOrFalse(args.Field(object, "newSession"), "newSession");
+  const Napi::Value score = args.Field(object, "oomScoreAdj");
+  if (!score.IsUndefined()) spec.oomScoreAdj = static_cast<int>(args.Integer(score, "oomScoreAdj", -kScoreLimit, kScoreLimit));
   if (args.ok() && spec.file.front() != '/') args.Fail("file", "an absolute path");
   if (args.ok() && spec.args.empty()) args.Fail("args", "an array that begins with argv[0]");
   return spec;
@@ -63,61 +69,37 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
   return pointers;
 }
 
-/// posix_spawnattr_t: default signal dispositions (Node ignores SIGPIPE, and that would be inherited), an empty mask.
-class Attributes {
- public:
-  explicit Attributes(bool newSession) {
-    posix_spawnattr_init(&attributes_);
-    sigset_t set;
-    // Not sigfillset: it leaves out glibc's own signals 32 and 33, and posix_spawn would have the child ignore those.
-    std::memset(&set, 0xff, sizeof set);
-    posix_spawnattr_setsigdefault(&attributes_, &set);
-    sigemptyset(&set);
-    posix_spawnattr_setsigmask(&attributes_, &set);
-    const int session = newSession ? POSIX_SPAWN_SETSID : 0;
-    posix_spawnattr_setflags(&attributes_, static_cast<short>(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | session));
-  }
-  ~Attributes() { posix_spawnattr_destroy(&attributes_); }
-  Attributes(const Attributes&) = delete;
-  Attributes& operator=(const Attributes&) = delete;
-  const posix_spawnattr_t* get() const { return &attributes_; }
-
- private:
-  posix_spawnattr_t attributes_;
+/// All that the child needs, worked out before it exists: it shares our memory until it has become the program.
+struct Plan {
+  const char* file;
+  char* const* argv;
+  char* const* env;
+  std::vector<int> sources;  // for fds 0, 1, ...; kDevNull for /dev/null
+  int directory = -1;
+  bool newSession = false;
+  char score[8];  // of oom_score_adj
 };
 
-/// posix_spawn_file_actions_t, and the fds that must stay open until the child has taken its copies.
-class FileActions {
+/// The fds for the plan, and duplicates that must stay open until the child has taken its copies.
+class Sources {
  public:
-  FileActions() { posix_spawn_file_actions_init(&actions_); }
-  ~FileActions() { posix_spawn_file_actions_destroy(&actions_); }
-  FileActions(const FileActions&) = delete;
-  FileActions& operator=(const FileActions&) = delete;
-  const posix_spawn_file_actions_t* get() const { return &actions_; }
-
-  Failure Add(const Spec& spec) {
+  Failure Add(const Spec& spec, Plan* plan) {
     const int count = static_cast<int>(spec.fds.size());
     if (!spec.cwd.empty()) {
       // Opened here, so that a bad directory is told apart from a bad program. Above the child's fds, as below.
       UniqueFd opened(open(spec.cwd.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
       if (!opened) return {errno, "chdir", spec.cwd};
-      const int directory = Keep(opened.get(), count);
-      if (directory < 0) return {errno, "fcntl", {}};
-      posix_spawn_file_actions_addfchdir_np(&actions_, directory);
+      plan->directory = Keep(opened.get(), count);
+      if (plan->directory < 0) return {errno, "fcntl", {}};
     }
     for (int target = 0; target < count; target++) {
       const int given = spec.fds[static_cast<size_t>(target)];
-      if (given == kDevNull) {
-        posix_spawn_file_actions_addopen(&actions_, target, "/dev/null", O_RDWR, 0);
-        continue;
-      }
+      if (given != kDevNull && fcntl(given, F_GETFD) < 0) return {errno, "dup2", "fds[" + std::to_string(target) + "]"};
       // A source among the targets may be overwritten before its turn comes: use a duplicate out of their way.
-      if (fcntl(given, F_GETFD) < 0) return {errno, "dup2", "fds[" + std::to_string(target) + "]"};
-      const int source = given < count ? Keep(given, count) : given;
-      if (source < 0) return {errno, "fcntl", {}};
-      posix_spawn_file_actions_adddup2(&actions_, source, target);
+      const int source = given != kDevNull && given < count ? Keep(given, count) : given;
+      if (source < kDevNull || (source == kDevNull && given != kDevNull)) return {errno, "fcntl", {}};
+      plan->sources.push_back(source);
     }
-    posix_spawn_file_actions_addclosefrom_np(&actions_, count);
     return {};
   }
 
@@ -127,23 +109,94 @@ class FileActions {
     return kept_.back().get();
   }
 
-  posix_spawn_file_actions_t actions_;
   std::vector<UniqueFd> kept_;
 };
 
+/// The kernel's own sigaction: glibc's would refuse its signals 32 and 33.
+struct KernelAction {
+  unsigned long handler;  // 0 is SIG_DFL
+  unsigned long flags;
+  unsigned long restorer;
+  uint64_t mask;
+};
+
+/// In the child. Between vfork and exec only system calls, and nothing that our memory would remember.
+void ResetSignals() {
+  // Node ignores SIGPIPE, and that would be inherited; handlers would run in our memory.
+  const KernelAction initial{};
+  for (int number = 1; number < NSIG; number++) syscall(SYS_rt_sigaction, number, &initial, nullptr, sizeof(uint64_t));
+}
+
+bool PlaceFds(const Plan& plan) {
+  const int count = static_cast<int>(plan.sources.size());
+  for (int target = 0; target < count; target++) {
+    const int source = plan.sources[static_cast<size_t>(target)];
+    if (source != kDevNull) {
+      if (dup2(source, target) < 0) return false;
+      continue;
+    }
+    const int null = open("/dev/null", O_RDWR);
+    if (null < 0 || (null != target && (dup2(null, target) < 0 || close(null) != 0))) return false;
+  }
+  return close_range(static_cast<unsigned>(count), ~0U, 0) == 0;
+}
+
+/// Ours is low so that the agent is the last to be killed; a child of it must not be (man 5 proc_pid_oom_score_adj).
+void SetScore(const char* score) {
+  const int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  [[maybe_unused]] const ssize_t written = write(fd, score, std::strlen(score));
+  close(fd);
+}
+
+[[noreturn]] void BecomeProgram(const Plan& plan, volatile int* error) {
+  ResetSignals();
+  SetScore(plan.score);
+  if ((!plan.newSession || setsid() >= 0) && (plan.directory < 0 || fchdir(plan.directory) == 0) && PlaceFds(plan)) {
+    const uint64_t none = 0;
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, sizeof none);
+    execve(plan.file, plan.argv, plan.env);
+  }
+  *error = errno;
+  _exit(127);
+}
+
+/// vfork costs the same whatever the size of this process, and the child sees no signal while it shares our memory.
+[[gnu::noinline]] int Fork(const Plan& plan, pid_t* pid) {
+  const uint64_t all = ~uint64_t{0};
+  uint64_t before = 0;
+  volatile int error = 0;
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
+  const pid_t child = vfork();
+  if (child == 0) BecomeProgram(plan, &error);
+  const int failed = child < 0 ? errno : error;
+  if (child > 0 && failed != 0) {
+    while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, nullptr, sizeof before);
+  *pid = child;
+  return failed;
+}
+
 Failure Start(Spec& spec, pid_t* pid, UniqueFd* pidfd) {
-  FileActions actions;
-  const Failure failure = actions.Add(spec);
+  Plan plan{};
+  Sources sources;
+  const Failure failure = sources.Add(spec, &plan);
   if (failure.error != 0) return failure;
-  const Attributes attributes(spec.newSession);
   const std::vector<char*> argv = Pointers(spec.args);
   const std::vector<char*> environment = Pointers(spec.env);
+  plan.file = spec.file.c_str();
+  plan.argv = argv.data();
+  plan.env = environment.data();
+  plan.newSession = spec.newSession;
+  std::snprintf(plan.score, sizeof plan.score, "%d", spec.oomScoreAdj);
 
   // The place for the pidfd is taken before there is a child, so that a full table refuses instead of half-starting.
   UniqueFd place(open("/dev/null", O_RDONLY | O_CLOEXEC));
   if (!place) return {errno, "pidfd_open", {}};
-  const int spawned = posix_spawn(pid, spec.file.c_str(), actions.get(), attributes.get(), argv.data(), environment.data());
-  if (spawned != 0) return {spawned, "posix_spawn", spec.file};
+  const int failed = Fork(plan, pid);
+  if (failed != 0) return {failed, "spawn", spec.file};
 
   place.Reset();
   *pidfd = UniqueFd(OpenPidfd(*pid));  // nobody else reaps our children, so the pid is still this child

@@ -6,6 +6,7 @@
 #include "fd-store.h"
 #include "init.h"
 #include "keeper.h"
+#include "watchdog.h"
 
 #include <poll.h>
 #include <string.h>
@@ -60,7 +61,7 @@ int channel_open(uint32_t new_generation) {
   generation = new_generation;
   complaints = 0;
   exits_begin(generation);
-  struct keeper_welcome welcome = {header(KEEPER_WELCOME, 0), generation, tracked_count(), TRACKED_MAX, 0};
+  struct keeper_welcome welcome = {header(KEEPER_WELCOME, 0), generation, tracked_count(), TRACKED_MAX, watchdog_limit()};
   send_answer(&welcome, sizeof welcome, NULL);
   return ends[1];
 }
@@ -116,6 +117,8 @@ static size_t request_size(uint16_t type) {
     case KEEPER_TRACK: return sizeof(struct keeper_track);
     case KEEPER_ACK: return sizeof(struct keeper_ack);
     case KEEPER_SETTLE:
+    case KEEPER_PET:
+    case KEEPER_RESIZED:
     case KEEPER_FD_LIST: return sizeof(struct keeper_header);
     case KEEPER_POWER_OFF: return sizeof(struct keeper_power_off);
     case KEEPER_FD_PUT:
@@ -163,6 +166,8 @@ static enum channel_request handle(struct datagram *in) {
     }
     case KEEPER_ACK: exits_acknowledge(&request.ack); break;
     case KEEPER_SETTLE: exits_settle(); break;
+    case KEEPER_PET: watchdog_pet(); break;
+    case KEEPER_RESIZED: protect_resized(); break;
     case KEEPER_FD_PUT: keep_fds(&request.fd, in); break;
     case KEEPER_FD_GET: find_fds(&request.fd); break;
     case KEEPER_FD_DEL: send_result(&head, fd_store_delete(request.fd.key), 0); break;

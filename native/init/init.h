@@ -8,6 +8,7 @@
 #include <stdnoreturn.h>
 #include <sys/types.h>
 
+#define CGROUP_DIR "/sys/fs/cgroup"
 #define STAGE1_DIR "/berth-stage1"
 
 // log.c
@@ -38,9 +39,18 @@ noreturn void power_off(bool restart);
 void mount_kernel_views(void); /* /proc, /sys and /dev */
 void mount_early(void);        /* those and the rest */
 void mount_cgroup(void);
+/* Lets the cgroups below this one have what it has. */
+void delegate_controllers(const char *directory);
 void load_modules(void);
 void pid1_setup(void);
 noreturn void stage1(uint64_t started_ms);
+
+// protect.c, of PID 1; as a subreaper these do nothing
+void protect_setup(void);
+/* Works the limits of the workload out anew, if the machine has other memory than before. */
+void protect_resized(void);
+/* In the process that becomes the agent. */
+void protect_agent(void);
 
 // launch.c
 /* Runs a program of the guest itself as it is asked for in `argv`, the options. */
@@ -59,6 +69,7 @@ struct supervision {
   unsigned restart_limit; /* deaths in a row, each within stable_ms of its start, before giving up */
   long max_delay_ms;
   long stable_ms;
+  long watchdog_ms; /* what an agent may be silent for; 0: any time */
   long grace_ms; /* from being told to stop to SIGKILL */
 };
 

@@ -8,6 +8,9 @@
 //   ACK     releases the record (or, while the process lives, the request). No answer. One for each EXIT: an ACK that
 //           crosses a second TRACK of the same exit is void, and the EXIT that answers that one asks for another.
 //   SETTLE  "I have asked for all I know": what only earlier generations asked for is released. No answer.
+//   PET     "I am well": with a watchdog (see WELCOME) an agent that has sent one and then sends none for so long is ended by
+//           SIGABRT, and by SIGKILL soon after; a blocked or stopped one so counts as dead. No answer.
+//   RESIZED memory was added or taken away: the workload's limits are worked out anew (protect.c). No answer.
 //   POWER_OFF  the agent is leaving; init waits for it to exit, then powers off (or exits 0 when it is not PID 1).
 //   FD_PUT  keeps the fds that come along under a key, in place of what is there: all of them or, when there is no room, none.
 //           RESULT comes once they are held. They outlive every agent until FD_DEL. init closes them and does nothing else with
@@ -35,6 +38,8 @@ enum keeper_type {
   KEEPER_ACK = 2,
   KEEPER_SETTLE = 3,
   KEEPER_POWER_OFF = 4,
+  KEEPER_PET = 5,
+  KEEPER_RESIZED = 6,
   KEEPER_FD_PUT = 16, /* struct keeper_fd + SCM_RIGHTS, `count` of them, 1 to KEEPER_FDS_MAX; RESULT */
   KEEPER_FD_GET = 17, /* struct keeper_fd: FD_FDS, or RESULT UNKNOWN; the store keeps its copies */
   KEEPER_FD_DEL = 18, /* struct keeper_fd: close them; RESULT */
@@ -97,7 +102,7 @@ struct keeper_welcome {
   uint32_t generation;  /* 1 for the first agent since init started */
   uint32_t tracked;     /* entries kept from earlier generations */
   uint32_t tracked_max; /* what the table holds */
-  uint32_t reserved;
+  uint32_t watchdog_ms; /* what the agent may be silent for; pet several times within it. 0: no watchdog, and no PET wanted */
 } __attribute__((packed));
 
 struct keeper_result {

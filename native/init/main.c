@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define AGENT_DIR "/usr/lib/berth"
+#define WATCHDOG_MS 30000
 #define EXIT_USAGE 64 /* EX_USAGE of sysexits.h */
 
 extern char **environ;
@@ -23,6 +24,7 @@ static const char usage[] =
   "  --restart-limit N    give up after N deaths in a row (10); exit code 69\n"
   "  --max-delay MS       longest pause before a restart (5000)\n"
   "  --stable-after MS    an agent that lived so long starts a new count (30000)\n"
+  "  --watchdog MS        end an agent that has sent nothing for so long, 0 never does (30000)\n"
   "  --stop-grace MS      from being told to stop to SIGKILL (10000)\n";
 
 static noreturn void bad_usage(const char *what, const char *which) {
@@ -52,6 +54,7 @@ static void parse(int argc, char **argv, struct supervision *how) {
     else if (strcmp(option, "--restart-limit") == 0) how->restart_limit = (unsigned)number(option, value, 1);
     else if (strcmp(option, "--max-delay") == 0) how->max_delay_ms = number(option, value, 0);
     else if (strcmp(option, "--stable-after") == 0) how->stable_ms = number(option, value, 0);
+    else if (strcmp(option, "--watchdog") == 0) how->watchdog_ms = number(option, value, 0);
     else if (strcmp(option, "--stop-grace") == 0) how->grace_ms = number(option, value, 0);
     else bad_usage("can't use the option", option);
     i++;
@@ -67,6 +70,19 @@ static size_t env_count(char *const *env) {
   return count;
 }
 
+/* `berth-init.watchdog=SECONDS`, 0 to 86400. */
+static long watchdog_of_cmdline(void) {
+  static char cmdline[8192];
+  char text[16];
+  char *end;
+  if (read_small_file("/proc/cmdline", cmdline, sizeof cmdline) < 0) return WATCHDOG_MS;
+  if (!cmdline_value(cmdline, "berth-init.watchdog", text, sizeof text)) return WATCHDOG_MS;
+  long seconds = strtol(text, &end, 10);
+  if (end != text && *end == '\0' && seconds >= 0 && seconds <= 86400) return seconds * 1000;
+  log_line("berth-init.watchdog=%s is no number of seconds up to 86400; it stays %d", text, WATCHDOG_MS / 1000);
+  return WATCHDOG_MS;
+}
+
 static noreturn void run_pid1(struct supervision *how) {
   static char *const argv[] = {"kata-agent", "--max-semi-space-size=1", "--max-old-space-size=64", "--v8-pool-size=1",
                                AGENT_DIR "/main.js", NULL};
@@ -77,6 +93,7 @@ static noreturn void run_pid1(struct supervision *how) {
   if (stage1_started != NULL) how->started_ms = strtoull(stage1_started, NULL, 10);
   pid1_setup();
   how->pid1 = true;
+  how->watchdog_ms = watchdog_of_cmdline();
   how->argv = argv;
   how->file = AGENT_DIR "/node";
   how->env = env;
@@ -93,6 +110,7 @@ int main(int argc, char **argv) {
     .restart_limit = 10,
     .max_delay_ms = 5000,
     .stable_ms = 30000,
+    .watchdog_ms = WATCHDOG_MS,
     .grace_ms = 10000,
   };
   if (getpid() == 1) {

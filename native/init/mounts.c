@@ -12,8 +12,6 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define CGROUP "/sys/fs/cgroup"
-
 struct early_mount {
   const char *source;
   const char *target;
@@ -79,19 +77,18 @@ static void enable_controller(int fd, const char *name) {
   if (write(fd, word, (size_t)length) != length) log_errno("can't enable the cgroup controller %s", name);
 }
 
-void mount_cgroup(void) {
-  static const struct early_mount cgroup = {
-    "cgroup2", CGROUP, "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RELATIME, "nsdelegate", CGROUP2_SUPER_MAGIC,
-  };
-  mount_one(&cgroup);
+void delegate_controllers(const char *directory) {
+  char path[128];
   char controllers[512];
-  if (read_small_file(CGROUP "/cgroup.controllers", controllers, sizeof controllers) < 0) {
-    log_errno("can't read the cgroup controllers");
+  snprintf(path, sizeof path, "%s/cgroup.controllers", directory);
+  if (read_small_file(path, controllers, sizeof controllers) < 0) {
+    log_errno("can't read %s", path);
     return;
   }
-  int fd = open(CGROUP "/cgroup.subtree_control", O_WRONLY | O_CLOEXEC);
+  snprintf(path, sizeof path, "%s/cgroup.subtree_control", directory);
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
   if (fd < 0) {
-    log_errno("can't open %s/cgroup.subtree_control", CGROUP);
+    log_errno("can't open %s", path);
     return;
   }
   char *rest = NULL;
@@ -99,4 +96,12 @@ void mount_cgroup(void) {
     enable_controller(fd, name);
   }
   close(fd);
+}
+
+void mount_cgroup(void) {
+  static const struct early_mount cgroup = {
+    "cgroup2", CGROUP_DIR, "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RELATIME, "nsdelegate", CGROUP2_SUPER_MAGIC,
+  };
+  mount_one(&cgroup);
+  delegate_controllers(CGROUP_DIR);
 }

@@ -79,6 +79,7 @@ void pid1_setup(void) {
   log_open();
   umask(022);
   mount_cgroup();
+  protect_setup();
   reboot(RB_DISABLE_CAD); /* Ctrl-Alt-Del becomes a SIGINT to us */
   take_console();
   loopback_up();

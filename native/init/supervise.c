@@ -4,6 +4,7 @@
 #include "exits.h"
 #include "fd-store.h"
 #include "init.h"
+#include "watchdog.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -82,6 +83,7 @@ static noreturn void become_agent(int keeper) {
   env[count++] = generation_word;
   env[count] = NULL;
   fd_store_restore_limit();
+  protect_agent();
   for (int i = 1; i < NSIG; i++) signal(i, SIG_DFL);
   sigset_t none;
   sigemptyset(&none);
@@ -98,6 +100,7 @@ static void agent_died(int status);
 static void start_agent(void) {
   int64_t now = monotonic_ms();
   generation++;
+  watchdog_begin();
   int keeper = channel_open(generation);
   agent = keeper < 0 ? -1 : fork();
   if (agent == 0) become_agent(keeper);
@@ -134,6 +137,7 @@ static void apply(enum channel_request request) {
 static void agent_died(int status) {
   int64_t lived = monotonic_ms() - started_at;
   agent = 0;
+  watchdog_begin();
   // What it said last, a power-off perhaps, is still in the socket.
   apply(channel_drain());
   int code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
@@ -212,10 +216,21 @@ static void kill_when_due(int64_t now) {
   kill_at = now + how->grace_ms;
 }
 
+/* A blocked or stopped agent. SIGABRT first: a core or a report may tell why. */
+static void bite_when_due(int64_t now) {
+  if (agent == 0 || stopping) return;
+  enum watchdog_bite bite = watchdog_check(now);
+  if (bite == WATCHDOG_CONTENT) return;
+  if (bite == WATCHDOG_ABORT) log_line("agent generation %u has been silent for %u ms; aborting it", generation, watchdog_limit());
+  else log_line("agent generation %u does not end by SIGABRT; killing it", generation);
+  kill(agent, bite == WATCHDOG_ABORT ? SIGABRT : SIGKILL);
+}
+
 enum ending supervise(const struct supervision *wanted, int *code) {
   how = wanted;
   records_init();
   fd_store_raise_limit();
+  watchdog_configure(how->watchdog_ms);
   block_signals();
   int64_t sweep_at = monotonic_ms() + SWEEP_MS;
   bool more = true;
@@ -226,6 +241,7 @@ enum ending supervise(const struct supervision *wanted, int *code) {
     int64_t until = sweep_at;
     if (agent == 0 && start_at < until) until = start_at;
     if (stopping && kill_at < until) until = kill_at;
+    if (!stopping && watchdog_due() < until) until = watchdog_due();
     int timeout = more || until <= now ? 0 : (int)(until - now);
     struct pollfd polled[2] = {{signals, POLLIN, 0}, {channel_fd(), channel_events(), 0}};
     poll(polled, 2, timeout);
@@ -235,8 +251,10 @@ enum ending supervise(const struct supervision *wanted, int *code) {
     if (polled[1].revents != 0 || channel_events() != POLLIN) apply(channel_run());
     now = monotonic_ms();
     kill_when_due(now);
+    bite_when_due(now);
     if (now >= sweep_at) {
       if (!more) exits_sweep();
+      protect_resized();
       sweep_at = now + SWEEP_MS;
     }
   }

@@ -290,7 +290,7 @@ for (const protocol of ['ttrpc', 'grpc'] as const) {
       const left = await runInGuest(client, [
         'sh',
         '-c',
-        'ls -d /run/kata-containers/app /sys/fs/cgroup/containers/kubepods/pod-1/app /sys/fs/cgroup/kubepods/pod-1/app 2>/dev/null; grep -c kata-containers/app/ /proc/1/mountinfo; true',
+        'ls -d /run/kata-containers/app /sys/fs/cgroup/workload/containers/kubepods/pod-1/app /sys/fs/cgroup/kubepods/pod-1/app 2>/dev/null; grep -c kata-containers/app/ /proc/1/mountinfo; true',
       ]);
       assert.equal(left, '0\n');
       assert.deepEqual((await peer.ask(CARD.ipv4, SERVER_PORT, Buffer.from('still there'))).toString(), 'still there');

@@ -91,7 +91,7 @@ describe('a pod on a booted guest', () => {
         hasCode(error, 'deadline_exceeded') && /Timeout after 3s waiting for block device at PCI path 1f\/1f/.test(error.message),
     );
     const left =
-      'ls -d /run/kata-containers/no-disk; ls -d /sys/fs/cgroup/containers/no-disk; grep no-disk /proc/1/mountinfo; true';
+      'ls -d /run/kata-containers/no-disk; ls -d /sys/fs/cgroup/workload/containers/no-disk; grep no-disk /proc/1/mountinfo; true';
     assert.equal(await runInGuest(client, ['sh', '-c', `{ ${left}; } 2>/dev/null`]), '');
   });
 
@@ -136,7 +136,7 @@ describe('a pod on a booted guest', () => {
   it('puts its cgroups where it was told, below one parent, and takes them away with what led to them', async () => {
     const find = () => runInGuest(client, ['sh', '-c', 'find /sys/fs/cgroup -type d -name "*pod7*"']);
     await create('nested', { linux: { CgroupsPath: 'kubepods-pod7.slice:cri-containerd:nested' } });
-    assert.match(await find(), /^\/sys\/fs\/cgroup\/containers\/kubepods-pod7\.slice\n$/);
+    assert.match(await find(), /^\/sys\/fs\/cgroup\/workload\/containers\/kubepods-pod7\.slice\n$/);
     await client.kata.removeContainer({ containerId: made.pop()! });
     assert.equal(await find(), '');
   });

@@ -23,6 +23,7 @@ export function guestMethods(host: GuestHost): Method[] {
       async ({ nbCpus, cpuOnly }, { signal }) => {
         if (nbCpus > 0) await onlineCpus(nbCpus, { sysDir: host.sysDir, signal });
         if (!cpuOnly) await onlineMemory(host);
+        host.memoryResized();
         return {};
       },
       rules,

@@ -12,7 +12,7 @@ export interface PrepareContext {
   sandboxPidns: boolean;
   /** The network namespace containers share unless they list their own: `/proc/<pid>/ns/net`. */
   guestNetns: string;
-  /** Every container's cgroup lies below this one; default `/containers`. */
+  /** Every container's cgroup lies below this one; default below the workload's. */
   cgroupParent?: string;
   /** Neither these nor what holds them can be a mount's source; default: the agent's own state. */
   privatePaths?: readonly string[];
@@ -26,7 +26,9 @@ export interface PrepareContext {
 
 export type OnDropped = (field: string, why: string) => void;
 
-export const DEFAULT_CGROUP_PARENT = '/containers';
+/** PID 1 makes it, and bounds what all that lives below may have (native/init/protect.c). */
+export const WORKLOAD_CGROUP = '/workload';
+export const DEFAULT_CGROUP_PARENT = `${WORKLOAD_CGROUP}/containers`;
 export const DEFAULT_PRIVATE_PATHS: readonly string[] = ['/run/berth'];
 /** Where a spec may point a namespace to: nothing that a container can write. */
 export const NAMESPACE_DIRECTORIES: readonly string[] = [

@@ -22,7 +22,7 @@ for (const build of BUILDS) {
       agent = await init.agent();
       raw = new RawKeeper(agent.keeperFd);
       const welcome = await raw.receive();
-      assert.deepEqual(welcome, { type: 'welcome', version: 1, generation: 1, tracked: 0, trackedMax: 4096 });
+      assert.deepEqual(welcome, { type: 'welcome', version: 1, generation: 1, tracked: 0, trackedMax: 4096, watchdogMs: 30_000 });
     });
     afterEach(async () => {
       native().close(raw.fd);
@@ -95,7 +95,7 @@ for (const build of BUILDS) {
       const body = fc.uint8Array({ maxLength: 320 });
       const near = fc.record({
         version: fc.constantFrom(0, 1, 1, 1, 1, 2, 0xffff),
-        type: fc.oneof(fc.constantFrom(TYPE.track, TYPE.ack, TYPE.settle), fc.integer({ min: 5, max: 100 })),
+        type: fc.oneof(fc.constantFrom(TYPE.track, TYPE.ack, TYPE.settle), fc.integer({ min: 7, max: 100 })),
         id: fc.nat(),
         length: fc.constantFrom(8, 16, 24, 32, 40),
         body,

@@ -8,7 +8,9 @@ import {
   encodeAck,
   encodeFdList,
   encodeFdRequest,
+  encodePet,
   encodePowerOff,
+  encodeResized,
   encodeSettle,
   encodeTrack,
 } from '../../../agent/keeper/wire.ts';
@@ -22,6 +24,7 @@ describe('the keeper wire', () => {
     const unknownStart = encodeTrack(8, 5, undefined, 9n);
     assert.deepEqual(unknownStart, hex('0100 0100 08000000 05000000 00000000 0000000000000000 0900000000000000'));
     assert.deepEqual(encodeAck({ pid: 5, startTime: 6n }), hex('0100 0200 00000000 05000000 00000000 0600000000000000'));
+    assert.deepEqual([encodePet(), encodeResized()], [hex('0100 0500 00000000'), hex('0100 0600 00000000')]);
     assert.deepEqual(encodeSettle(), hex('0100 0300 00000000'));
     assert.deepEqual(encodePowerOff(), hex('0100 0400 00000000 00000000 00000000'));
     const key = hex('00112233445566778899aabbccddeeff');
@@ -41,12 +44,13 @@ describe('the keeper wire', () => {
   });
 
   it('reads what init sends', () => {
-    assert.deepEqual(decodeMessage(hex('0100 4000 00000000 03000000 04000000 00100000 00000000')), {
+    assert.deepEqual(decodeMessage(hex('0100 4000 00000000 03000000 04000000 00100000 30750000')), {
       type: 'welcome',
       version: 1,
       generation: 3,
       tracked: 4,
       trackedMax: 4096,
+      watchdogMs: 30_000,
     });
     assert.deepEqual(decodeMessage(hex('0100 4100 07000000 01000000 02000000 0900000000000000')), {
       type: 'result',

@@ -1,6 +1,6 @@
 // spawn: what the child starts with, and what happens when it can't start.
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { native } from '../../../native/index.ts';
@@ -56,14 +56,14 @@ describe('native spawn', () => {
   ];
   for (const { title, file, code } of failures) {
     it(`throws ${code} of the exec itself for ${title}`, () => {
-      assert.throws(() => spawn(file), systemError(code, 'posix_spawn', file));
+      assert.throws(() => spawn(file), systemError(code, 'spawn', file));
     });
   }
 
   it('throws ENOEXEC for a file that is no program', () => {
     const file = join(folder, 'empty');
     writeFileSync(file, 'not a program', { mode: 0o755 });
-    assert.throws(() => spawn(file), systemError('ENOEXEC', 'posix_spawn', file));
+    assert.throws(() => spawn(file), systemError('ENOEXEC', 'spawn', file));
   });
 
   it('names the working directory, not the program, when the directory is the fault', () => {
@@ -73,7 +73,20 @@ describe('native spawn', () => {
   });
 
   it('throws E2BIG when the arguments are more than the kernel takes', () => {
-    assert.throws(() => spawn('/bin/true', ['x'.repeat(3 << 20)]), systemError('E2BIG', 'posix_spawn', '/bin/true'));
+    assert.throws(() => spawn('/bin/true', ['x'.repeat(3 << 20)]), systemError('E2BIG', 'spawn', '/bin/true'));
+  });
+
+  it('gives the child the score named, or 0, and never its own', async () => {
+    const own = readFileSync('/proc/self/oom_score_adj', 'utf8');
+    writeFileSync('/proc/self/oom_score_adj', '321');
+    try {
+      const score = async (more: { oomScoreAdj?: number }) => (await run('/bin/cat', ['/proc/self/oom_score_adj'], more)).stdout;
+      assert.deepEqual([await score({}), await score({ oomScoreAdj: 500 })], ['0\n', '500\n']);
+      assert.equal(readFileSync('/proc/self/oom_score_adj', 'utf8'), '321\n', 'the own one is as it was');
+      for (const oomScoreAdj of [1001, -1001, 0.5]) assert.throws(() => spawn('/bin/true', [], { oomScoreAdj }), /oomScoreAdj/);
+    } finally {
+      writeFileSync('/proc/self/oom_score_adj', own);
+    }
   });
 
   it('leaves no zombie and no fd behind when it fails', async () => {

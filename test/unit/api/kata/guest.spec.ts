@@ -44,6 +44,7 @@ describe("Kata's calls on the guest", () => {
     files: new FileCopier({ root: '/no/such', door: native() }),
     volumes: new VolumeStatsReader(),
     metrics: new GuestMetrics(),
+    memoryResized: () => void done.push('resized'),
     uevents: fakeKernel().uevents,
     hotplugTimeoutMs: 10,
     sysDir,
@@ -60,6 +61,7 @@ describe("Kata's calls on the guest", () => {
   it('bring memory alone on line when no CPU is named', async () => {
     await call('OnlineCPUMem', new Uint8Array());
     assert.deepEqual([await state('cpu/cpu1'), await state('memory/memory9')], ['0', '1']);
+    assert.deepEqual(done, ['resized'], 'the limits that follow from it are worked out anew');
   });
 
   it('set the clock, give entropy from field 2, add swap', async () => {

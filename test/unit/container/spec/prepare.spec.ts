@@ -122,13 +122,13 @@ describe('the spec that crun is given', () => {
 
   describe('as to the cgroup', () => {
     const cases: [path: string | undefined, result: string][] = [
-      [undefined, '/containers/c1'],
-      ['', '/containers/c1'],
-      ['/kubepods/burstable/pod1/c1', '/containers/kubepods/burstable/pod1/c1'],
-      ['relative//x/./y/', '/containers/relative/x/y'],
-      ['kubepods-pod1.slice:cri-containerd:c1', '/containers/kubepods-pod1.slice/cri-containerd/c1'],
-      ['::', '/containers/system.slice/kata_agent/c1'],
-      [':pre:', '/containers/system.slice/pre/c1'],
+      [undefined, '/workload/containers/c1'],
+      ['', '/workload/containers/c1'],
+      ['/kubepods/burstable/pod1/c1', '/workload/containers/kubepods/burstable/pod1/c1'],
+      ['relative//x/./y/', '/workload/containers/relative/x/y'],
+      ['kubepods-pod1.slice:cri-containerd:c1', '/workload/containers/kubepods-pod1.slice/cri-containerd/c1'],
+      ['::', '/workload/containers/system.slice/kata_agent/c1'],
+      [':pre:', '/workload/containers/system.slice/pre/c1'],
     ];
     for (const [path, result] of cases) {
       it(`turns ${JSON.stringify(path)} into ${result}`, () =>
