@@ -9,13 +9,16 @@ export const MAX_MESSAGE_BYTES = 4 * MIB;
 /** Calls waiting on one connection. A pod's shim keeps three long calls per process (wait, two reads) on its one connection. */
 export const MAX_CALLS_PER_CONNECTION = 4096;
 
-/** HTTP/2 streams of one gRPC connection; each costs Node some 20 KiB, hence fewer than on ttrpc. */
+/** The same over gRPC, where each costs Node some 20 KiB, hence fewer. */
+export const MAX_GRPC_CALLS_PER_CONNECTION = 1000;
+
+/** HTTP/2 streams of one gRPC connection: some more, so that a call over the limit is told so, and Check is let in. */
 export const MAX_GRPC_STREAMS = 1024;
 
 /** What nghttp2 may hold for one HTTP/2 connection, in MB: headers and frames not yet sent. grpc-js's default is no bound. */
 export const MAX_GRPC_SESSION_MB = 32;
 
-/** Request bodies held by waiting calls of one connection. Bodies below SMALL_REQUEST_BYTES are bounded by the number of calls. */
+/** Request bodies held by waiting calls of one connection. Bodies up to SMALL_REQUEST_BYTES are bounded by the number of calls. */
 export const MAX_REQUEST_BYTES_PER_CONNECTION = 32 * MIB;
 export const SMALL_REQUEST_BYTES = 4 * KIB;
 
@@ -28,8 +31,8 @@ export const MAX_UNSENT_BYTES = 8 * MIB;
  */
 export const MAX_UNSENT_BYTES_EVER = 64 * MIB;
 
-/** All connections together; beyond it new ones are closed. A host has a handful. */
-export const MAX_CONNECTIONS = 256;
+/** All connections together; beyond it new ones are closed. A host has a handful; one that is idle costs 1 KiB (ttrpc) or 50 KiB (gRPC). */
+export const MAX_CONNECTIONS = 1024;
 
 /** Connections that have not yet said which protocol they speak. A boot-time probe connects and leaves, so a few are normal. */
 export const MAX_SILENT_CONNECTIONS = 64;

@@ -47,7 +47,7 @@ describe('the bounds of a ttrpc connection', () => {
     socket.write(Buffer.concat([request(next, 'Block'), frame(next + 2, check)]));
     const got = await answers(2);
     assert.deepEqual([got[0]?.streamId, got[0]?.code], [next, 8]);
-    assert.match(got[0]?.message ?? '', new RegExp(`${MAX_CALLS_PER_CONNECTION} calls wait`));
+    assert.match(got[0]?.message ?? '', new RegExp(`limit of ${MAX_CALLS_PER_CONNECTION} calls-in-flight`));
     assert.deepEqual([got[1]?.streamId, got[1]?.code], [next + 2, 0]);
   });
 
@@ -57,6 +57,7 @@ describe('the bounds of a ttrpc connection', () => {
     for (let i = 0; i <= room; i++) socket.write(request(2 * i + 1, 'Block', big));
     const [answer] = await answers(1);
     assert.deepEqual([answer?.streamId, answer?.code], [2 * room + 1, 8]);
+    assert.match(answer?.message ?? '', new RegExp(`limit of ${MAX_REQUEST_BYTES_PER_CONNECTION} request-bytes-in-flight`));
     await answersStill();
   });
 

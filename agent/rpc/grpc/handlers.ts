@@ -5,6 +5,7 @@ import * as grpc from '@grpc/grpc-js';
 import { AgentError, isAgentError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import { Call } from '../call.ts';
+import type { InFlight } from '../in-flight.ts';
 import { decodeMessage, encodeMessage, frameMessage, invoke } from '../invoke.ts';
 import {
   type AnyDuplexMethod,
@@ -21,6 +22,8 @@ export interface HandlerContext {
   readonly log: Logger;
   readonly onCall?: CallObserver | undefined;
   callerOf(peer: string): Caller | undefined;
+  /** What the calls of the connection hold. */
+  inFlightOf(caller: Caller): InFlight | undefined;
   /** Counts the open calls of a connection. */
   count(caller: Caller, kind: Method['kind'], change: 1 | -1): void;
 }
@@ -31,8 +34,9 @@ type StreamingCall = grpc.ServerWritableStream<Buffer, Buffer> | grpc.ServerDupl
 
 export function unaryHandler(method: AnyUnaryMethod, context: HandlerContext): grpc.handleUnaryCall<Buffer, Buffer> {
   return async (call, callback) => {
-    const { end, signalled } = begin(method, call, context);
+    const { admit, end, signalled } = begin(method, call, context);
     try {
+      admit(call.request.length);
       const response = await invoke(method, call.request, signalled);
       end();
       const onSent = signalled.takeAnswered();
@@ -47,9 +51,10 @@ export function unaryHandler(method: AnyUnaryMethod, context: HandlerContext): g
 
 export function streamHandler(method: AnyStreamMethod, context: HandlerContext) {
   return async (call: StreamingCall): Promise<void> => {
-    const { end, signalled } = begin(method, call, context);
+    const { admit, end, signalled } = begin(method, call, context);
     const responses = method.handle(requestsOf(method, call), signalled)[Symbol.asyncIterator]();
     try {
+      admit();
       await pump(method, responses, call, signalled);
       end();
       call.end();
@@ -66,13 +71,14 @@ export function streamHandler(method: AnyStreamMethod, context: HandlerContext) 
 
 export function duplexHandler(method: AnyDuplexMethod, context: HandlerContext) {
   return async (call: grpc.ServerDuplexStream<Buffer, Buffer>): Promise<void> => {
-    const { end, signalled } = begin(method, call, context);
+    const { admit, end, signalled } = begin(method, call, context);
     const send = frameSender(method, call);
     const stream = {
       requests: requestsOf(method, call),
       send: (message: unknown) => unlessAborted(send(message), signalled.signal),
     };
     try {
+      admit();
       await unlessAborted(method.handle(stream, signalled), signalled.signal);
       end();
       call.end();
@@ -168,8 +174,11 @@ async function* requestsOf(method: AnyStreamMethod | AnyDuplexMethod, call: Stre
   for await (const bytes of messages) yield decodeMessage(method.name, method.request, bytes as Buffer);
 }
 
-/** The context of a call, and a function that ends it: tells the observer, and gives the status of a failure. */
-function begin(method: Pick<Method, 'service' | 'name' | 'kind'>, call: AnyCall, context: HandlerContext) {
+/**
+ * The context of a call; what lets it in, or throws when its connection has too much under way; and a function that ends it: tells the
+ * observer, and gives the status of a failure.
+ */
+function begin(method: Method, call: AnyCall, context: HandlerContext) {
   const path = methodPath(method);
   const startedAt = context.onCall ? performance.now() : 0;
   const caller = context.callerOf(call.getPeer()) ?? { id: 'c0', protocol: 'grpc' as const, peer: 'unknown' };
@@ -177,12 +186,21 @@ function begin(method: Pick<Method, 'service' | 'name' | 'kind'>, call: AnyCall,
   const signalled = new Call(caller, metadata);
   call.on('cancelled', () => signalled.abort(cancelReason(call)));
   context.count(caller, method.kind, 1);
+  const inFlight = context.inFlightOf(caller);
+  let admitted: number | undefined;
+  const admit = (requestBytes = 0) => {
+    inFlight?.check(method, requestBytes);
+    inFlight?.begin(requestBytes);
+    admitted = requestBytes;
+  };
   let ended = false;
   function end(): undefined;
   function end(error: unknown): Status;
   function end(error?: unknown): Status | undefined {
     if (!ended) context.count(caller, method.kind, -1);
     ended = true;
+    if (admitted !== undefined) inFlight?.end(admitted);
+    admitted = undefined;
     if (error === undefined) {
       context.onCall?.({ method: path, caller, startedAt, metadata });
       return undefined;
@@ -192,7 +210,7 @@ function begin(method: Pick<Method, 'service' | 'name' | 'kind'>, call: AnyCall,
     context.onCall?.({ method: path, caller, startedAt, metadata, error: told });
     return status;
   }
-  return { end, signalled };
+  return { admit, end, signalled };
 }
 
 function cancelReason(call: AnyCall): AgentError {

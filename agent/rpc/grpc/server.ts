@@ -2,7 +2,8 @@
 // that decoding, encoding and their failures are the same on both protocols. Loaded at the first HTTP/2 client.
 import type net from 'node:net';
 import * as grpc from '@grpc/grpc-js';
-import { MAX_GRPC_SESSION_MB, MAX_GRPC_STREAMS, MAX_MESSAGE_BYTES } from '../limits.ts';
+import { InFlight } from '../in-flight.ts';
+import { MAX_GRPC_CALLS_PER_CONNECTION, MAX_GRPC_SESSION_MB, MAX_GRPC_STREAMS, MAX_MESSAGE_BYTES } from '../limits.ts';
 import { type Caller, type ConnectionUse, type Method, methodPath } from '../service.ts';
 import { codeToNumber } from '../status.ts';
 import { duplexHandler, type HandlerContext, streamHandler, unaryHandler } from './handlers.ts';
@@ -27,9 +28,11 @@ export function createGrpcServer(methods: Iterable<Method>, options: Pick<Handle
   const callers = new Map<string, Caller>();
   const sockets = new Set<net.Socket>();
   const uses = new WeakMap<Caller, { calls: number; streams: number }>();
+  const inFlight = new WeakMap<Caller, InFlight>();
   const context: HandlerContext = {
     ...options,
     callerOf: (peer) => callers.get(peer),
+    inFlightOf: (caller) => inFlight.get(caller),
     count(caller, kind, change) {
       const use = uses.get(caller);
       if (use !== undefined) use[kind === 'unary' ? 'calls' : 'streams'] += change;
@@ -44,6 +47,7 @@ export function createGrpcServer(methods: Iterable<Method>, options: Pick<Handle
       Object.defineProperty(socket, 'remoteAddress', { value: caller.id });
       callers.set(caller.id, caller);
       uses.set(caller, { calls: 0, streams: 0 });
+      inFlight.set(caller, new InFlight(MAX_GRPC_CALLS_PER_CONNECTION));
       sockets.add(socket);
       socket.once('close', () => {
         callers.delete(caller.id);

@@ -4,14 +4,9 @@ import type net from 'node:net';
 import { AgentError, isAgentError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import { Call } from '../call.ts';
+import { InFlight } from '../in-flight.ts';
 import { invoke } from '../invoke.ts';
-import {
-  FRAME_STALL_TIMEOUT_MS,
-  MAX_CALLS_PER_CONNECTION,
-  MAX_MESSAGE_BYTES,
-  MAX_REQUEST_BYTES_PER_CONNECTION,
-  SMALL_REQUEST_BYTES,
-} from '../limits.ts';
+import { FRAME_STALL_TIMEOUT_MS, MAX_CALLS_PER_CONNECTION, MAX_MESSAGE_BYTES } from '../limits.ts';
 import { type AnyUnaryMethod, type Caller, type CallObserver, type FinishedCall, NO_METADATA } from '../service.ts';
 import { codeToNumber, statusOf } from '../status.ts';
 import { decodeRequest, type RequestEnvelope } from './envelope.ts';
@@ -45,7 +40,7 @@ export class TtrpcConnection {
   readonly #writer: ResponseWriter;
   readonly #waiting = new Map<number, Waiting>();
   readonly #decoder: FrameDecoder;
-  #requestBytes = 0;
+  readonly #inFlight = new InFlight(MAX_CALLS_PER_CONNECTION);
   #stall: NodeJS.Timeout | undefined;
   #draining: (() => void) | undefined;
 
@@ -120,9 +115,8 @@ export class TtrpcConnection {
     }
   }
 
-  #run(streamId: number, method: AnyUnaryMethod, request: RequestEnvelope, begun: Begun, requestBytes: number): void {
-    const bytes = requestBytes > SMALL_REQUEST_BYTES ? requestBytes : 0;
-    if (!method.immediate) this.#checkRoom(method.name, bytes);
+  #run(streamId: number, method: AnyUnaryMethod, request: RequestEnvelope, begun: Begun, bytes: number): void {
+    this.#inFlight.check(method, bytes);
     const call = new Call(this.#caller, request.metadata);
     const result = invoke(method, request.payload, call);
     if (result instanceof Uint8Array) {
@@ -131,7 +125,7 @@ export class TtrpcConnection {
     }
     const waiting: Waiting = { ...begun, call, bytes, deadline: this.#deadline(streamId, request.timeoutNano) };
     this.#waiting.set(streamId, waiting);
-    this.#requestBytes += bytes;
+    this.#inFlight.begin(bytes);
     result.then(
       (payload) => {
         if (this.#finish(streamId, waiting)) this.#succeed(streamId, waiting, payload, call);
@@ -153,17 +147,6 @@ export class TtrpcConnection {
     if (this.#draining) throw new AgentError('unavailable', 'the agent is stopping');
   }
 
-  #checkRoom(method: string, bytes: number): void {
-    if (this.#waiting.size >= MAX_CALLS_PER_CONNECTION) {
-      const text = `${method}: ${MAX_CALLS_PER_CONNECTION} calls wait on this connection already`;
-      throw new AgentError('resource_exhausted', text, { fields: { method, limit: MAX_CALLS_PER_CONNECTION } });
-    }
-    if (bytes > 0 && this.#requestBytes + bytes > MAX_REQUEST_BYTES_PER_CONNECTION) {
-      const text = `${method}: calls that wait on this connection hold ${this.#requestBytes} bytes of at most ${MAX_REQUEST_BYTES_PER_CONNECTION}`;
-      throw new AgentError('resource_exhausted', text, { fields: { method, limit: MAX_REQUEST_BYTES_PER_CONNECTION } });
-    }
-  }
-
   #deadline(streamId: number, timeoutNano: bigint): NodeJS.Timeout | undefined {
     if (timeoutNano <= 0n) return undefined;
     const timeoutMs = Math.min(Math.ceil(Number(timeoutNano) / 1e6), LONGEST_TIMER_MS);
@@ -180,7 +163,7 @@ export class TtrpcConnection {
   #finish(streamId: number, waiting: Waiting): boolean {
     if (this.#waiting.get(streamId) !== waiting) return false;
     this.#waiting.delete(streamId);
-    this.#requestBytes -= waiting.bytes;
+    this.#inFlight.end(waiting.bytes);
     clearTimeout(waiting.deadline);
     if (this.#waiting.size === 0) this.#draining?.();
     return true;
@@ -235,7 +218,6 @@ export class TtrpcConnection {
     const reason = new AgentError('cancelled', 'the client closed the connection', { fields: { client: this.#caller.id } });
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
-    this.#requestBytes = 0;
     for (const { call, deadline } of waiting) {
       clearTimeout(deadline);
       call.abort(reason);
