@@ -14,6 +14,8 @@ const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   kill: async () => (await import('./kill.ts')).kill,
   stats: async () => (await import('./stats.ts')).stats,
   rm: async () => (await import('./rm.ts')).rm,
+  top: async () => (await import('./top.ts')).top,
+  'port-forward': async () => (await import('./port-forward.ts')).portForward,
   doctor: async () => (await import('./doctor.ts')).doctor,
   'vm start': async () => (await import('./vm-start.ts')).vmStart,
   'vm stop': async () => (await import('./vm-stop.ts')).vmStop,

@@ -22,6 +22,8 @@ const PRINTS: Readonly<Record<string, readonly RegExp[]>> = {
   'Come back later, from another program': [/before: first/, /read up to (6|13)n/, /after: first/, /second/],
   'Kill everything it has started': [/^\[\]$/m, /^signalled$/m],
   'Follow what happens': [/process\.started/, /process\.exited/],
+  'Reach what listens there': [/^hello from a container$/m, /^200 23$/m],
+  'See what the agent is doing': [/^resident \d+n late by [\d.]+ ms$/m, /^berth-client grpc \d+n$/m],
 };
 
 describe('an example of docs/typescript.md', () => {

@@ -145,6 +145,20 @@ describe('the facts of a request', () => {
     ]);
   });
 
+  it('of a tunnel name the container, the port and the socket that it leads to', () => {
+    const open = (target: berth.v1.TunnelRequest.Target.$Properties) => received(berth.v1.TunnelRequest, { target });
+    const tcp = open({ containerId: 'web', tcp: { port: 80 } });
+    assert.deepEqual(tcp.containers, ['web']);
+    assert.deepEqual(tcp.at(['target', 'tcp', 'port']), [{ field: 'target.tcp.port', value: 80 }]);
+    assert.deepEqual(values(tcp, 'paths'), []);
+    const unix = open({ unix: { path: '/run/x/../app.sock' } });
+    assert.deepEqual(unix.containers, ['']);
+    assert.deepEqual(unix.about('paths'), [{ field: 'target.unix.path', value: '/run/x/../app.sock' }]);
+    assert.deepEqual(values(open({ unix: { path: '@app' } }), 'paths'), []);
+    const data = berth.v1.TunnelRequest.decode(berth.v1.TunnelRequest.encode({ data: Buffer.from('x') }).finish());
+    assert.deepEqual(messageFacts(data, ['web']).containers, ['web']);
+  });
+
   it('name a container in every request of berth.v1.Containers that has an id', () => {
     const requests = Object.entries(berth.v1 as unknown as Record<string, { prototype?: object }>).filter(
       ([name, type]) => name.endsWith('Request') && type.prototype !== undefined && 'id' in type.prototype,

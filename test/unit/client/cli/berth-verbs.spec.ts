@@ -25,7 +25,7 @@ describe('berth', () => {
   it('lists its verbs, and shows the options of each', async () => {
     const { stdout, status } = await berth(['--help']);
     assert.equal(status, 0);
-    for (const verb of ['run', 'exec', 'ps', 'kill', 'stats', 'rm', 'vm start', 'vm stop', 'vm ls']) {
+    for (const verb of ['run', 'exec', 'ps', 'kill', 'stats', 'rm', 'top', 'port-forward', 'vm start', 'vm stop', 'vm ls']) {
       assert.ok(stdout.includes(`\n  ${verb} `), verb);
       const help = await berth([...verb.split(' '), '--help']);
       assert.deepEqual([help.status, help.stderr], [0, '']);
