@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import { runTool, type ToolOptions, type ToolOutput } from '../../agent/process/tool.ts';
 
 export interface NetNamespace extends AsyncDisposable {
+  /** Of the process that holds it. */
+  readonly pid: number;
   /** As runTool, inside the namespace. */
   run(file: string, args: readonly string[], options: ToolOptions): Promise<ToolOutput>;
   /** What `ip` prints; the arguments are divided at blanks. */
@@ -19,6 +21,7 @@ export async function openNetNamespace(): Promise<NetNamespace> {
   const inside = ['-t', String(holder.pid), '--net', '--'];
   const run: NetNamespace['run'] = (file, args, options) => runTool('nsenter', [...inside, file, ...args], options);
   return {
+    pid: holder.pid!,
     run,
     ip: async (args) => (await run('ip', args.split(' '), { timeoutMs: TIMEOUT_MS })).stdout,
     [Symbol.asyncDispose]: async () => {
