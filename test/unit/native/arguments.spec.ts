@@ -27,7 +27,19 @@ const never = fc.constantFrom<unknown>(
   Number.NaN,
 );
 
-type Kind = 'fd' | 'uint32' | 'uint16' | 'bytes' | 'bigint' | 'text' | 'texts' | 'ints' | 'callback' | 'data' | 'object';
+type Kind =
+  | 'fd'
+  | 'int32'
+  | 'uint32'
+  | 'uint16'
+  | 'bytes'
+  | 'bigint'
+  | 'text'
+  | 'texts'
+  | 'ints'
+  | 'callback'
+  | 'data'
+  | 'object';
 /** For each kind of argument, values that are not of it. undefined stands for an argument left out. */
 const wrong: Record<Kind, fc.Arbitrary<unknown>> = {
   fd: fc.oneof(
@@ -36,6 +48,7 @@ const wrong: Record<Kind, fc.Arbitrary<unknown>> = {
     fc.bigInt(),
     fc.constantFrom(undefined, -1, 1.5, 2 ** 31, Number.POSITIVE_INFINITY, -(2 ** 53)),
   ),
+  int32: fc.oneof(never, fc.string(), fc.bigInt(), fc.constantFrom(undefined, 0.1, 2 ** 31, -(2 ** 31) - 1)),
   uint32: fc.oneof(never, fc.string(), fc.bigInt(), fc.constantFrom(undefined, -1, 0.1, 2 ** 32, Number.NEGATIVE_INFINITY)),
   uint16: fc.oneof(never, fc.string(), fc.bigInt(), fc.constantFrom(undefined, -1, 0.1, 2 ** 16)),
   bytes: fc.oneof(never, fc.string(), fc.bigInt(), fc.constantFrom(undefined, 0, -1, 2 ** 31)),
@@ -164,6 +177,32 @@ const verbs: Record<string, [name: string, kind: Kind, right: unknown][]> = {
     ['flags', 'uint32', 0],
     ['mode', 'uint16', 0],
   ],
+  openInRoot: [
+    ['root', 'fd', 0],
+    ['path', 'text', 'x'],
+    ['flags', 'uint32', 0],
+  ],
+  linkFd: [
+    ['fd', 'fd', 0],
+    ['directory', 'fd', 0],
+    ['name', 'text', 'x'],
+  ],
+  renameAt: [
+    ['fromDirectory', 'fd', 0],
+    ['from', 'text', 'x'],
+    ['toDirectory', 'fd', 0],
+    ['to', 'text', 'y'],
+  ],
+  inotifyAdd: [
+    ['fd', 'fd', 0],
+    ['place', 'fd', 0],
+    ['mask', 'uint32', 1],
+  ],
+  inotifyRemove: [
+    ['fd', 'fd', 0],
+    ['watch', 'int32', 0],
+  ],
+  inotifyRead: [['fd', 'fd', 0]],
   openInProcess: [
     ['pidfd', 'fd', 0],
     ['path', 'text', '/x'],
@@ -242,7 +281,7 @@ const verbs: Record<string, [name: string, kind: Kind, right: unknown][]> = {
   ],
   ueventReceive: [['fd', 'fd', 0]],
 };
-const withoutArguments = ['vsockLocalCid', 'pipe', 'openPty', 'sync', 'mallocTrim', 'socketPair', 'ueventOpen'];
+const withoutArguments = ['vsockLocalCid', 'pipe', 'openPty', 'sync', 'mallocTrim', 'socketPair', 'ueventOpen', 'inotifyOpen'];
 const promising = new Set([
   'vsockConnect',
   'mount',
@@ -250,6 +289,10 @@ const promising = new Set([
   'pinNamespace',
   'openBeneath',
   'openInProcess',
+  'openInRoot',
+  'linkFd',
+  'renameAt',
+  'inotifyAdd',
   'socketIn',
   'connectSocket',
   'copyMount',
