@@ -1,5 +1,5 @@
 // The only place where our codes meet status numbers. gRPC and ttrpc use the same ones (google.rpc.Code).
-import { AgentError, type Code, describeError, type ErrorFields, isAgentError } from '../errors.ts';
+import { AgentError, type Code, describeError, type ErrorFields, errnoOf, isAgentError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { MAX_STATUS_TEXT } from './limits.ts';
 
@@ -33,6 +33,16 @@ const CODES: ReadonlyMap<number, Code> = new Map([
   ...Object.entries(NUMBERS).map(([code, number]) => [number, code as Code] as const),
 ]);
 
+/** What the guest may run out of anywhere, with the workload at work beside us: no fault of ours, and no secret. */
+const RAN_OUT: ReadonlyMap<string, string> = new Map([
+  ['ENOSPC', 'space on a file system'],
+  ['EDQUOT', 'quota on a file system'],
+  ['EMFILE', 'open files'],
+  ['ENFILE', 'open files'],
+  ['ENOMEM', 'memory'],
+  ['EAGAIN', 'processes'],
+]);
+
 /** What goes over the wire when a call fails. */
 export interface Status {
   readonly code: number;
@@ -51,8 +61,8 @@ export function numberToCode(number: number): Code {
 }
 
 /**
- * The status a client gets for `error`. Texts of an {@link AgentError} are made for clients; any other error is a fault
- * of ours, and only the log learns what it was.
+ * The status a client gets for `error`. Texts of an {@link AgentError} are made for clients; that something has run out in
+ * the guest is said too; any other error is a fault of ours, and only the log learns what it was.
  */
 export function statusOf(error: unknown, method: string, log: Logger): Status {
   if (isAgentError(error)) {
@@ -63,6 +73,9 @@ export function statusOf(error: unknown, method: string, log: Logger): Status {
     error: describeError(error),
     stack: error instanceof Error ? error.stack : undefined,
   });
+  const errno = errnoOf(error) ?? '';
+  const ranOut = RAN_OUT.get(errno);
+  if (ranOut !== undefined) return { code: NUMBERS.resource_exhausted, message: `the guest has run out of ${ranOut} (${errno})` };
   return { code: NUMBERS.internal, message: 'internal error' };
 }
 

@@ -4,9 +4,8 @@ import type { Container } from '../container/container.ts';
 import type { Logger } from '../log.ts';
 import type { Clock } from './clock.ts';
 import type { NewEvent } from './event-log.ts';
-import { leftOf, startLease } from './leases.ts';
+import { startLease } from './leases.ts';
 import type { Lifetime, ProcessClient, ProcessEntry, ProcessRef } from './process-entry.ts';
-import type { ContainerOrigin } from './sandbox-facts.ts';
 
 export interface ContainerLifetimeHost {
   readonly sandbox: { removeContainer(id: string): Promise<void> };
@@ -38,12 +37,7 @@ export class ContainerLifetimes {
       void container.removed.then(cancel);
     }
     if (lifetime.kind === 'lease') {
-      const { record } = container;
-      const origin = record.facts.more as ContainerOrigin;
-      const lease = startLease(lifetime.ttlMs, () => void this.#remove(container, 'lease'), this.#host.clock, {
-        leftMs: leftOf(lifetime.ttlMs, origin.leaseUntil, this.#host.clock),
-        onChange: (leaseUntil) => record.update({ more: { ...origin, leaseUntil } }),
-      });
+      const lease = startLease(lifetime.ttlMs, () => void this.#remove(container, 'lease'), this.#host.clock);
       this.#host.processes.get({ containerId: container.id, processId: '' }).lease = lease;
       void container.removed.then(() => lease.cancel());
     }

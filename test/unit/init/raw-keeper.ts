@@ -34,11 +34,20 @@ export class RawKeeper {
 
   tryReceive(): KeeperMessage | undefined {
     try {
-      return decodeMessage(native().recvFds(this.fd, 256).data);
+      const { data, fds } = native().recvFds(this.fd, 256);
+      for (const fd of fds) native().close(fd);
+      return decodeMessage(data);
     } catch (error) {
       if (isErrno(error, 'EAGAIN')) return undefined;
       throw error;
     }
+  }
+
+  /** Reads what there is; how many messages that were. */
+  discard(): number {
+    let count = 0;
+    while (this.tryReceive() !== undefined) count++;
+    return count;
   }
 
   /** The next result, other messages skipped. */

@@ -37,6 +37,19 @@ describe('status numbers', () => {
     assert.equal(numberToCode(99), 'internal');
   });
 
+  it('says that the guest has run out of something, whoever met it, and the rest only to the log', () => {
+    for (const [code, text] of [
+      ['ENOSPC', 'space on a file system'],
+      ['EMFILE', 'open files'],
+      ['ENOMEM', 'memory'],
+      ['EAGAIN', 'processes'],
+    ] as const) {
+      const error = Object.assign(new Error(`${code}: secret/path`), { code });
+      const status = statusOf(error, '/s/m', silentLogger);
+      assert.deepEqual(status, { code: 8, message: `the guest has run out of ${text} (${code})` });
+    }
+  });
+
   it('come with the text of our own errors and the generic one of any other', () => {
     const lines: LogFields[] = [];
     const log = { ...silentLogger, error: (_: string, fields: LogFields = {}) => lines.push(fields) };

@@ -1,8 +1,7 @@
 // The directory `watchable`, in which hosts want the copies to be (kata-agent.md §5.5): the share it lies in is the host's and
 // may be read-only, so the guest mounts memory of its own over it, for as long as there are copies in it.
 import { MS } from '../../../../native/index.ts';
-import { leave } from '../made-paths.ts';
-import { mountOn, unmountFrom } from '../mount-target.ts';
+import { mountOn } from '../mount-target.ts';
 import type { Detach, StorageDoor } from '../storage.ts';
 
 const NAME = 'watchable';
@@ -18,8 +17,8 @@ interface Area {
 /** By the door they were mounted through, then by path. */
 const areas = new WeakMap<StorageDoor, Map<string, Area>>();
 
-/** Sees that the area of the mount point is there, if it has one. @param mounted by an earlier agent @returns what gives it back */
-export async function holdArea(door: StorageDoor, mountPoint: string, { mounted = false } = {}): Promise<Detach> {
+/** Sees that the area of the mount point is there, if it has one. @returns what gives it back */
+export async function holdArea(door: StorageDoor, mountPoint: string): Promise<Detach> {
   const path = areaOf(mountPoint);
   if (path === undefined) return async () => {};
   const known = areas.get(door) ?? new Map<string, Area>();
@@ -27,7 +26,6 @@ export async function holdArea(door: StorageDoor, mountPoint: string, { mounted 
   const area = known.get(path) ?? { holders: 0, detach: undefined, turn: Promise.resolve() };
   known.set(path, area);
   await inTurn(area, async () => {
-    if (mounted) area.detach ??= detachArea(door, path);
     area.detach ??= await mountOn(door, path, { source: 'tmpfs', fstype: 'tmpfs' }, AREA);
     area.holders++;
   });
@@ -42,13 +40,6 @@ export async function holdArea(door: StorageDoor, mountPoint: string, { mounted 
       area.holders--;
       given = true;
     });
-}
-
-function detachArea(door: StorageDoor, path: string): Detach {
-  return async () => {
-    await unmountFrom(door, path);
-    await leave(path);
-  };
 }
 
 function areaOf(mountPoint: string): string | undefined {

@@ -15,8 +15,9 @@ export function absentMethods(): Method[] {
       self: absent,
       use: absent,
       turns: absent,
+      guestProcesses: absent,
       door: absent,
-      core: absent,
+      log: absent,
     }),
   ];
 }
