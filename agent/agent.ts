@@ -11,7 +11,7 @@ import { Crun } from './container/crun.ts';
 import { readCrunFeatures, readCrunVersion } from './container/crun-features.ts';
 import { DeviceTable } from './container/device/device-table.ts';
 import { SHARED_DIR, SharedMounts } from './container/storage/shared-mounts.ts';
-import { StorageTable } from './container/storage/storage-table.ts';
+import { STORAGE_DRIVERS, StorageTable } from './container/storage/storage-table.ts';
 import { VolumeStatsReader } from './container/storage/volume-stats.ts';
 import { AgentError } from './errors.ts';
 import { type AgentFacts, readGuestDetails, type WantedDetails } from './guest/details.ts';
@@ -22,15 +22,20 @@ import { Network } from './guest/network/network.ts';
 import { needsNoPivot, readRootFsType } from './guest/root-fs.ts';
 import { IdleTrim } from './guest/trim.ts';
 import { Uevents } from './guest/uevents/uevents.ts';
+import { Journal, type StateStore } from './keeper/journal.ts';
 import { connectKeeper, type Keeper } from './keeper/keeper.ts';
+import { RecordRing } from './keeper/record-ring.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { Logger } from './log.ts';
 import { Budget, TOTAL_LIMIT_BYTES } from './process/stream/budget.ts';
 import { Scheduler } from './process/stream/scheduler.ts';
+import type { Earlier, Takeover } from './recovery.ts';
 import { lazyMethods } from './rpc/lazy-methods.ts';
 import { serve } from './rpc/server.ts';
 import { type CallObserver, type Method, methodTable } from './rpc/service.ts';
 import { Clients } from './sandbox/clients.ts';
+import { SYSTEM_CLOCK } from './sandbox/clock.ts';
+import { EventLog } from './sandbox/event-log.ts';
 import type { GuestHost } from './sandbox/guest-host.ts';
 import { Sandbox } from './sandbox/sandbox.ts';
 import { chooseEndpoints } from './transport/choose.ts';
@@ -62,7 +67,14 @@ export async function startAgent({ config, lifecycle, log, onCall }: AgentParts)
     sysDir: '/sys',
     devDir: '/dev',
   };
-  const { sandbox, storages, guest, guestProcesses, logBudget } = await buildSandbox(config, keeper, devices, log);
+  const earlier = keeper.generation > 1 ? await (await import('./recovery.ts')).readEarlier(config.stateDir) : undefined;
+  const state = await lifecycle.start(
+    'journal',
+    () => new Journal(config.stateDir, { from: earlier?.journal }),
+    (journal) => journal.close(),
+  );
+  const built = await buildSandbox({ config, keeper, devices, state, earlier, log });
+  const { sandbox, storages, guest, guestProcesses, logBudget } = built;
   const trim = await lifecycle.start(
     'idle trim',
     () => new IdleTrim(),
@@ -77,18 +89,30 @@ export async function startAgent({ config, lifecycle, log, onCall }: AgentParts)
   });
   const turns = new Scheduler();
   const passfd = await startPassfd(config, lifecycle, log);
-  const clients = new Clients(sandbox.events);
+  const clients = new Clients(sandbox.events, SYSTEM_CLOCK, state);
   const runtimeVersion = async () => (await readCrunVersion(config.crunPath)).split('\n', 1)[0] ?? '';
   const berth = once(async (): Promise<Method[]> => {
     const { berthMethods } = await import('./api/berth/berth-methods.ts');
-    const self = { generation: keeper.generation, runtimeVersion, log };
+    const self = {
+      generation: keeper.generation,
+      runtimeVersion,
+      ready: () => state.ready(),
+      degraded: () => takeover?.degraded ?? '',
+    };
     const door = native();
     const use = { connections: () => rpc.uses(), inFlight: (id: string) => turns.inFlight(id), logBytes: () => logBudget.held };
-    return berthMethods({ sandbox, clients, self, use, turns, guestProcesses, door, log: log.child({ subsystem: 'process' }) });
+    return berthMethods({ sandbox, clients, self, use, turns, door, core: await core() }).map(held);
   });
+  const core = once(async () => {
+    const { openCore } = await import('./sandbox/core.ts');
+    return openCore({ sandbox, clients, guestProcesses, state, log: log.child({ subsystem: 'process' }) });
+  });
+  let takeover: Takeover | undefined;
+  const { heldUntil } = earlier?.journal ? await import('./rpc/held-methods.ts') : { heldUntil: undefined };
+  const held = (method: Method) => heldUntil?.(async () => await takeover?.known(), method) ?? method;
   const methods: Method[] = [
     ...kataHealthMethods,
-    ...agentServiceMethods({ sandbox, network, guestDetails, guest, turns, passfd }),
+    ...agentServiceMethods({ sandbox, network, guestDetails, guest, turns, passfd }).map(held),
     ...lazyMethods(BERTH_UNARY, berth),
   ];
   const loadGrpcMethods = async () => {
@@ -125,6 +149,11 @@ export async function startAgent({ config, lifecycle, log, onCall }: AgentParts)
       (listener) => listener.close(),
     );
   }
+  if (earlier?.journal !== undefined) {
+    const { takeOver } = await import('./recovery.ts');
+    const { host } = built;
+    takeover = takeOver({ host, sandbox, clients, openCore: core, generation: keeper.generation, log }, earlier.journal);
+  } else if (keeper.generation > 1) keeper.settle();
   log.info('agent listening', {
     address: endpoints.map(formatEndpoint).join(', '),
     uptime_ms: Math.round(uptime() * 1000),
@@ -132,6 +161,15 @@ export async function startAgent({ config, lifecycle, log, onCall }: AgentParts)
     generation: keeper.generation,
   });
   void sandbox.destroyed.then(() => powerOff(lifecycle, keeper));
+}
+
+interface SandboxParts {
+  readonly config: Config;
+  readonly keeper: Keeper;
+  readonly devices: DeviceHost;
+  readonly state: StateStore;
+  readonly earlier: Earlier | undefined;
+  readonly log: Logger;
 }
 
 /** The result of the first call, for all; a failure is tried again. */
@@ -165,17 +203,13 @@ function openKeeper(log: Logger): Keeper {
   return connectKeeper(fd, log.child({ subsystem: 'keeper' }));
 }
 
-async function buildSandbox(config: Config, keeper: Keeper, devices: DeviceHost, log: Logger) {
+async function buildSandbox({ config, keeper, devices, state, earlier, log }: SandboxParts) {
   const door = native();
   const crun = new Crun({ file: config.crunPath, runtimeDir: config.stateDir, noPivot: needsNoPivot(await readRootFsType()) });
   await mkdir(config.bundleDir, { recursive: true, mode: 0o711 });
   await crun.prepare();
-  const storages = new StorageTable({
-    door,
-    bundleDir: config.bundleDir,
-    log: log.child({ subsystem: 'storage' }),
-    ...devices,
-  });
+  const storageHost = { door, bundleDir: config.bundleDir, log: log.child({ subsystem: 'storage' }), ...devices };
+  const storages = new StorageTable(storageHost, STORAGE_DRIVERS, { state });
   const guest: GuestHost = {
     door,
     sharedMounts: new SharedMounts(),
@@ -187,12 +221,12 @@ async function buildSandbox(config: Config, keeper: Keeper, devices: DeviceHost,
   };
   const streams = {
     keeper,
-    fds: keeper.fds,
+    state,
     logBudget: new Budget(TOTAL_LIMIT_BYTES),
     runtimeDir: config.stateDir,
     pipeSizeBytes: config.containerPipeSize,
   };
-  const sandbox = new Sandbox({
+  const host = {
     ...streams,
     crun,
     door,
@@ -201,14 +235,21 @@ async function buildSandbox(config: Config, keeper: Keeper, devices: DeviceHost,
     log: log.child({ subsystem: 'container' }),
     bundleDir: config.bundleDir,
     allowSpecHooks: config.specHooks,
+  };
+  const ring = new RecordRing(config.stateDir, 'events', { epoch: earlier?.eventsEpoch });
+  const events = new EventLog({
+    keep: (event) => ring.append({ kind: 'event', id: `${event.sequence}`, value: event }),
   });
+  events.adopt(earlier?.events ?? []);
+  const processLog = log.child({ subsystem: 'process' });
   return {
-    sandbox,
+    host,
+    sandbox: new Sandbox(host, events),
     storages,
     guest,
     logBudget: streams.logBudget,
     // berth-init is the agent's parent, wherever it lies.
-    guestProcesses: { ...streams, launcher: `/proc/${process.ppid}/exe` },
+    guestProcesses: { ...streams, launcher: `/proc/${process.ppid}/exe`, log: processLog },
   };
 }
 

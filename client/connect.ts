@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AgentError, hasCode } from '../agent/errors.ts';
 import { type AgentClient, agentClient } from './agent-client.ts';
-import { connect as openChannel, type Protocol } from './rpc/connect.ts';
+import { keepsAsking, connect as openChannel, type Protocol } from './rpc/connect.ts';
 import { kataClient } from './rpc/services.ts';
 
 export interface ConnectOptions {
@@ -24,8 +24,6 @@ const REDIAL_MS = 10;
  * time: clients that gave up on a busy agent and came back at once would only add to its work.
  */
 const FIRST_ATTEMPT_MS = 2_000;
-/** Whoever dials one asks again by itself, and hanging up would only make the line take longer. */
-const SERIAL_LINE = /^serial:/;
 
 /**
  * Dials `vsock://cid:port`, `hvsock://socket:port`, `unix://path` or `serial://socket` and waits for the answer to a health check.
@@ -35,7 +33,7 @@ const SERIAL_LINE = /^serial:/;
 export async function connect(address: string, options: ConnectOptions = {}): Promise<AgentClient> {
   const { timeoutMs = TIMEOUT_MS, retry = true, signal } = options;
   const deadline = performance.now() + timeoutMs;
-  for (let attemptMs = SERIAL_LINE.test(address) ? timeoutMs : FIRST_ATTEMPT_MS; ; ) {
+  for (let attemptMs = keepsAsking(address) ? timeoutMs : FIRST_ATTEMPT_MS; ; ) {
     const left = deadline - performance.now();
     try {
       return await attempt(address, options, Math.max(1, Math.ceil(retry ? Math.min(left, attemptMs) : left)));

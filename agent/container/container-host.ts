@@ -1,8 +1,8 @@
 // What every container needs from the agent, handed down by the composition root.
+import type { StateStore } from '../keeper/journal.ts';
 import type { Keeper } from '../keeper/keeper.ts';
 import type { Logger } from '../log.ts';
 import type { Exit } from '../process/container-process.ts';
-import type { StdioStore } from '../process/stdio-store.ts';
 import type { Budget } from '../process/stream/budget.ts';
 import type { MountDoor } from './bundle.ts';
 import type { Crun } from './crun.ts';
@@ -12,11 +12,11 @@ import type { StorageTable } from './storage/storage-table.ts';
 export interface ContainerHost {
   readonly crun: Crun;
   readonly keeper: Keeper;
+  /** What an agent that comes after this one has to know. */
+  readonly state: StateStore;
   readonly door: MountDoor;
   readonly storages: StorageTable;
   readonly devices: DeviceTable;
-  /** Where streams outlive the agent; without it they end with it. */
-  readonly fds?: StdioStore | undefined;
   /** Of everything that processes have written and nobody has taken. */
   readonly logBudget: Budget;
   readonly log: Logger;

@@ -1,12 +1,14 @@
 // One container: its state, its processes, and the verbs on them. Made by create-container.ts.
 // It does not order concurrent calls: its owner does (sandbox/gate.ts).
 import { AgentError } from '../errors.ts';
+import { faultPoint } from '../fault-point.ts';
 import type { Logger } from '../log.ts';
 import { type ContainerProcess, type Exit, exitStatus } from '../process/container-process.ts';
 import { handlesSignal } from '../process/signal-handling.ts';
 import { type Bundle, removeTree, writeBundleFile } from './bundle.ts';
 import type { Cgroup, ContainerStats } from './cgroup.ts';
 import type { ContainerEvent, ContainerHost } from './container-host.ts';
+import type { ContainerRecord } from './container-record.ts';
 import { withinMs } from './deadline.ts';
 import { translatePciEnv } from './device/pci-env.ts';
 import { ExecCgroups } from './exec-cgroups.ts';
@@ -33,7 +35,7 @@ const SIGKILL = 9;
 const SIGTERM = 15;
 
 /** How the streams of an exec are kept, or where they go. */
-export interface ExecOptions extends Pick<LaunchRequest, 'output' | 'passed' | 'stdin'> {
+export interface ExecOptions extends Pick<LaunchRequest, 'output' | 'passed' | 'stdin' | 'owner'> {
   /**
    * Keep it when it has ended until {@link Container.forget}, with a cgroup of its own that the caller releases once it has read the last
    * figures. The caller bounds how many there are.
@@ -42,9 +44,7 @@ export interface ExecOptions extends Pick<LaunchRequest, 'output' | 'passed' | '
 }
 
 export interface ContainerParts {
-  id: string;
-  labels: Readonly<Record<string, string>>;
-  owner: string;
+  record: ContainerRecord;
   spec: RuntimeSpec;
   bundle: Bundle;
   cgroup: Cgroup;
@@ -53,13 +53,14 @@ export interface ContainerParts {
   /** PCI addresses of its devices by the host's (device/pci-env.ts). */
   guestAddresses: ReadonlyMap<string, string>;
   oom: OomWatch;
+  /** Of one that an earlier agent made: whether its controllers are handed down. */
+  adopted?: { delegated: boolean };
 }
 
 export class Container {
   readonly id: string;
   readonly spec: RuntimeSpec;
   readonly init: ContainerProcess;
-  readonly createdAt = Date.now();
   readonly #host: ContainerHost;
   readonly #parts: ContainerParts;
   readonly #log: Logger;
@@ -71,35 +72,36 @@ export class Container {
   /** Exec ids between their check and their process. */
   readonly #starting = new Set<string>();
   readonly #removed = Promise.withResolvers<void>();
-  #startedAt: number | undefined;
   #paused = false;
   #execCount = 0;
 
   constructor(host: ContainerHost, parts: ContainerParts, log: Logger) {
-    this.id = parts.id;
+    this.id = parts.record.facts.id;
     this.spec = parts.spec;
     this.init = parts.init;
     this.#host = host;
     this.#parts = parts;
     this.#log = log;
-    void this.init.exited.then((exit) => host.tell({ kind: 'container.stopped', containerId: this.id, exit }));
-    this.#cgroups = new ExecCgroups(parts.cgroup);
+    // One that had stopped before has been told of before.
+    if (parts.init.record.facts.exit === undefined)
+      void this.init.exited.then((exit) => host.tell({ kind: 'container.stopped', containerId: this.id, exit }));
+    this.#cgroups = new ExecCgroups(parts.cgroup, parts.adopted);
     this.#cgroupOf.set(parts.init, this.#cgroups.init);
   }
 
   get state(): ContainerState {
     if (this.init.exit !== undefined) return 'stopped';
     if (this.#paused) return 'paused';
-    return this.#startedAt === undefined ? 'created' : 'running';
+    return this.startedAt === undefined ? 'created' : 'running';
   }
 
   get labels(): Readonly<Record<string, string>> {
-    return this.#parts.labels;
+    return this.#parts.record.facts.labels;
   }
 
   /** Name of the client that made it; empty for one of Kata's. */
   get owner(): string {
-    return this.#parts.owner;
+    return this.#parts.record.facts.owner;
   }
 
   /** Resolves when every trace of it is gone. */
@@ -107,8 +109,18 @@ export class Container {
     return this.#removed.promise;
   }
 
+  /** Unix time in ms. */
+  get createdAt(): number {
+    return this.#parts.record.facts.createdAt;
+  }
+
   get startedAt(): number | undefined {
-    return this.#startedAt;
+    return this.#parts.record.facts.startedAt;
+  }
+
+  /** What is written down of it. */
+  get record(): ContainerRecord {
+    return this.#parts.record;
   }
 
   /** The execs that can still be asked for, by id. */
@@ -128,8 +140,17 @@ export class Container {
 
   async start(): Promise<void> {
     checkAllowed('start', this.state, this.id);
-    await this.#host.crun.start(this.id);
-    this.#startedAt = Date.now();
+    const { record } = this.#parts;
+    record.update({ starting: true });
+    faultPoint('start:recorded');
+    try {
+      await this.#host.crun.start(this.id);
+    } catch (error) {
+      record.update({ starting: false });
+      throw error;
+    }
+    faultPoint('start:started');
+    record.update({ starting: false, startedAt: Date.now() });
     this.#log.info('container started', { container: this.id, pid: this.init.identity.pid });
     this.#tell('container.started', { pid: `${this.init.identity.pid}` });
   }
@@ -178,29 +199,50 @@ export class Container {
     this.#drop(process);
   }
 
+  /** An exec that an earlier agent started. @param cgroup its own, unless it has gone with it */
+  adopt(process: ContainerProcess, { keep, cgroup }: { keep: boolean; cgroup: ProcessCgroup | undefined }): void {
+    if (keep) this.#kept.add(process);
+    this.#execs.set(process.identity.execId, process);
+    this.#watchExec(process, keep, cgroup);
+  }
+
+  /** As the cgroup says, whoever froze it. */
+  async adoptPause(): Promise<void> {
+    this.#paused = await this.#parts.cgroup.frozen();
+  }
+
   async #launchExec(execId: string, process: ProcessSpec, options: ExecOptions): Promise<ContainerProcess> {
     const { keep = false, ...streams } = options;
     const cgroup = keep ? await this.#cgroups.make() : await this.#cgroups.ifNeeded();
     try {
       // The counter, not the exec id, names the file: ids are the client's text.
       const file = await writeBundleFile(this.#parts.bundle, `exec-${this.#execCount++}.json`, stringifySpec(process));
-      const started = await launch(this.#host, { ...streams, containerId: this.id, execId, process }, (stdio) =>
-        this.#host.crun.exec(this.id, file, cgroup?.name, stdio, process.oomScoreAdj),
+      const started = await launch(
+        this.#host,
+        { ...streams, containerId: this.id, execId, process, cgroup: cgroup?.path },
+        (stdio) => this.#host.crun.exec(this.id, file, cgroup?.name, stdio, process.oomScoreAdj),
       ).finally(() => removeScratchFile(file));
-      if (cgroup !== undefined) this.#cgroupOf.set(started, cgroup);
+      faultPoint('exec:launched');
       this.#log.debug('process started', { container: this.id, exec: execId, pid: started.identity.pid });
       if (!keep) this.#tellOf(started, 'process.started', { fields: { pid: `${started.identity.pid}` } });
-      void started.exited.then((exit) => {
-        this.#logExit(started, exit);
-        if (keep) return;
-        this.#tellOf(started, 'process.exited', { exit });
-        void cgroup?.release();
-      });
+      this.#watchExec(started, keep, cgroup);
       return started;
     } catch (error) {
       void cgroup?.release();
       throw error;
     }
+  }
+
+  #watchExec(process: ContainerProcess, keep: boolean, cgroup: ProcessCgroup | undefined): void {
+    if (cgroup !== undefined) this.#cgroupOf.set(process, cgroup);
+    // Its end has been told before.
+    if (process.record.facts.exit !== undefined) return;
+    void process.exited.then((exit) => {
+      this.#logExit(process, exit);
+      if (keep) return;
+      this.#tellOf(process, 'process.exited', { exit });
+      void cgroup?.release();
+    });
   }
 
   /** To one process. SIGTERM to an init that has no handler becomes SIGKILL: the kernel would drop it (man 7 pid_namespaces). */
@@ -245,16 +287,24 @@ export class Container {
 
   /** Kills what runs and removes every trace: crun's state, cgroup, mounts, storages, bundle, streams. May be repeated after a failure. */
   async destroy(): Promise<void> {
+    // Whoever finds this takes down what is left.
+    this.#parts.record.update({ phase: 'removing' });
+    faultPoint('remove:recorded');
     await this.killAll();
     await withinMs(KILL_TIMEOUT_MS, `wait for container ${this.id} to die of SIGKILL`, this.init.exited);
     await this.#parts.oom.check();
     this.#parts.oom.close();
+    faultPoint('remove:killed');
     await this.#host.crun.delete(this.id);
+    faultPoint('remove:deleted');
     // crun removes the container's own; those that only led to it are left to us.
     await this.#parts.cgroup.remove(DEFAULT_CGROUP_PARENT);
     for (const process of [this.init, ...this.#execs.values()]) process.close();
     await this.#host.storages.release(this.#parts.storages);
+    faultPoint('remove:released');
     await removeTree(this.#host.door, this.#parts.bundle.directory);
+    this.#parts.record.drop();
+    faultPoint('remove:done');
     this.#log.info('container removed', { container: this.id });
     this.#tell('container.deleted');
     this.#removed.resolve();

@@ -1,4 +1,5 @@
-// Makes a container, or nothing: every step that was done is undone when a later one fails.
+// Makes a container, or nothing: every step that was done is undone when a later one fails, or by the next agent when this one dies.
+import { faultPoint } from '../fault-point.ts';
 import { readMounts } from '../guest/mount-table.ts';
 import type { PassedConnections } from '../process/passed-connections.ts';
 import type { OutputOptions } from '../process/stdio.ts';
@@ -6,6 +7,7 @@ import { bundleOf, mountRootfs, removeTree, writeBundleFile } from './bundle.ts'
 import { openCgroup } from './cgroup.ts';
 import { Container } from './container.ts';
 import type { ContainerHost } from './container-host.ts';
+import { type ContainerRecord, recordContainer } from './container-record.ts';
 import { type CopiedMount, checkCopiedMounts, copyMounts, type InitProcess } from './copied-mounts.ts';
 import type { DeviceRequest } from './device/device.ts';
 import { inGuestNumbers } from './device/spec-devices.ts';
@@ -37,6 +39,8 @@ export interface CreateContainerRequest {
   readonly stdin?: boolean | undefined;
   /** Where the init process's streams go, instead of into logs. */
   readonly passed?: PassedConnections | undefined;
+  /** Written down with it. */
+  readonly more?: unknown;
 }
 
 /** What the sandbox adds: its namespaces, and whom to tell of an out-of-memory kill. */
@@ -73,6 +77,7 @@ async function build(
     copiedMounts = [],
     labels = {},
     owner = '',
+    more,
     ...streams
   }: CreateContainerRequest,
   sandbox: SandboxView,
@@ -90,29 +95,54 @@ async function build(
     onDropped: (field, reason) => host.log.debug('setting dropped', { container: id, field, reason }),
   });
 
+  const cgroup = openCgroup(spec.linux.cgroupsPath ?? `/${id}`);
+  const record = recordContainer(host.state, {
+    id,
+    phase: 'making',
+    labels,
+    owner,
+    cgroupPath: cgroup.path,
+    createdAt: Date.now(),
+    storages: [],
+    guestAddresses: [...devices.guestAddresses],
+    oomKills: 0,
+    more,
+  });
+  undo.defer(() => record.drop());
+  faultPoint('create:recorded');
   undo.defer(() => removeTree(host.door, bundle.directory));
   const storages = await host.storages.add(wanted, { containerId: id });
   undo.defer(() => host.storages.release(storages));
+  faultPoint('create:storages');
   const unmountRootfs = await mountRootfs(host.door, bundle, asked.root.path);
   await checkMountSources(spec.mounts, host.bundleDir, sandbox.privatePaths);
   const mounts = inheritOptions(spec.mounts, await readMounts());
   await writeBundleFile(bundle, 'config.json', stringifySpec({ ...spec, mounts }));
 
-  const cgroup = openCgroup(spec.linux.cgroupsPath ?? `/${id}`);
+  faultPoint('create:bundle');
   undo.defer(() => cgroup.remove(sandbox.cgroupParent ?? DEFAULT_CGROUP_PARENT));
   undo.defer(() => host.crun.delete(id));
   const init = await launch(host, { containerId: id, execId: id, process: spec.process, ...streams }, (stdio) =>
     host.crun.create(id, bundle.directory, stdio),
   );
   undo.defer(() => init.close());
+  faultPoint('create:launched');
   await unmountRootfs();
   await copyMounts(copied, init, { find: sandbox.initOf });
-  const oom = await watchOom(cgroup.directory, (kills) => {
-    for (let kill = 0; kill < kills; kill++) sandbox.onOom(id);
-  });
+  const oom = await watchOom(cgroup.directory, tellOom(record, sandbox));
+  record.update({ phase: 'made', storages: storages.mountPoints });
+  faultPoint('create:made');
 
   host.log.info('container created', { container: id, pid: init.identity.pid });
   host.tell({ kind: 'container.created', containerId: id, fields: { pid: `${init.identity.pid}` } });
   const { guestAddresses } = devices;
-  return new Container(host, { id, labels, owner, spec, bundle, cgroup, init, storages, guestAddresses, oom }, host.log);
+  return new Container(host, { record, spec, bundle, cgroup, init, storages, guestAddresses, oom }, host.log);
+}
+
+/** Each kill once, whichever agent sees it. */
+export function tellOom(record: ContainerRecord, { onOom }: Pick<SandboxView, 'onOom'>): (kills: number) => void {
+  return (kills) => {
+    record.update({ oomKills: record.facts.oomKills + kills });
+    for (let kill = 0; kill < kills; kill++) onOom(record.facts.id);
+  };
 }

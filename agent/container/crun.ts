@@ -1,5 +1,5 @@
 // The command line of crun, the OCI runtime: one method a verb, errors with crun's own text.
-import { mkdir, readFile } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AgentError } from '../errors.ts';
 import { runChild } from '../process/child.ts';
@@ -25,6 +25,8 @@ export interface CrunStart {
   /** fds 0, 1, 2 of the container's process. */
   fds: readonly [number, number, number];
   consoleSocket: string | undefined;
+  /** Where crun writes the pid; the caller's to remove. */
+  pidFile: string;
 }
 
 export class Crun {
@@ -51,7 +53,7 @@ export class Crun {
   create(id: string, bundle: string, stdio: CrunStart): Promise<number> {
     const args = ['create', '--bundle', bundle, ...consoleArgs(stdio)];
     if (this.#noPivot) args.push('--no-pivot');
-    return this.#withPidFile(args, [id], stdio.fds);
+    return this.#withPidFile(args, [id], stdio);
   }
 
   async start(id: string): Promise<void> {
@@ -66,7 +68,7 @@ export class Crun {
   exec(id: string, processJson: string, cgroup: string | undefined, stdio: CrunStart, oomScoreAdj = 0): Promise<number> {
     const args = ['exec', '--detach', '--process', processJson, ...consoleArgs(stdio)];
     if (cgroup !== undefined) args.push('--cgroup', cgroup);
-    return this.#withPidFile(args, [id], stdio.fds, oomScoreAdj);
+    return this.#withPidFile(args, [id], stdio, oomScoreAdj);
   }
 
   /** Applies a resources file of the runtime spec (`linux.resources`). */
@@ -79,21 +81,41 @@ export class Crun {
     await this.#run(['delete', '--force', id]);
   }
 
+  /** Ids of the containers that crun knows. */
+  async list(): Promise<string[]> {
+    const entries = await readdir(this.#root, { withFileTypes: true });
+    // It keeps an empty directory of its own there, with a name that no container can have.
+    return entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')).map(({ name }) => name);
+  }
+
+  /** Whether the container still waits for its start: crun takes the fifo away that its init process waits on. */
+  async waitsForStart(id: string): Promise<boolean> {
+    return await access(join(this.#root, id, 'exec.fifo')).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** Removes what calls of an earlier agent have left; none of them runs any more. */
+  async clearScratch(): Promise<void> {
+    for (const name of await readdir(this.#scratch)) await removeScratchFile(join(this.#scratch, name));
+  }
+
+  /** A path for {@link CrunStart}. */
+  newPidFile(): string {
+    return this.#scratchFile('pid');
+  }
+
   async #withPidFile(
     args: readonly string[],
     rest: readonly string[],
-    fds: readonly number[],
+    { fds, pidFile }: CrunStart,
     oomScoreAdj?: number,
   ): Promise<number> {
-    const pidFile = this.#scratchFile('pid');
-    try {
-      await this.#run([...args, '--pid-file', pidFile, ...rest], fds, oomScoreAdj);
-      const pid = Number(await readFile(pidFile, 'utf8'));
-      if (!Number.isInteger(pid) || pid <= 1) throw new AgentError('internal', `crun ${args[0]} wrote no pid`);
-      return pid;
-    } finally {
-      await removeScratchFile(pidFile);
-    }
+    await this.#run([...args, '--pid-file', pidFile, ...rest], fds, oomScoreAdj);
+    const pid = Number(await readFile(pidFile, 'utf8'));
+    if (!Number.isInteger(pid) || pid <= 1) throw new AgentError('internal', `crun ${args[0]} wrote no pid`);
+    return pid;
   }
 
   async #run(args: readonly string[], fds: readonly number[] = NO_STDIO, oomScoreAdj?: number): Promise<void> {

@@ -1,6 +1,7 @@
 // A cgroup for each process that is added to a container, below the container's own.
 import { join } from 'node:path';
 import { fromErrno, isErrno } from '../errors.ts';
+import { ticksSinceBoot } from '../keeper/proc-start-time.ts';
 import { Cgroup } from './cgroup.ts';
 import { readCgroupFile, writeCgroupFile } from './cgroup-file.ts';
 import { readMembers } from './cgroup-members.ts';
@@ -19,8 +20,14 @@ export class ExecCgroups {
   #made = 0;
   #delegated: Promise<boolean> | undefined;
 
-  constructor(cgroup: Cgroup) {
+  /** @param adopted whether an earlier agent, where there was one, has handed the controllers down */
+  constructor(cgroup: Cgroup, adopted?: { delegated: boolean }) {
     this.#cgroup = cgroup;
+    if (adopted !== undefined) {
+      // Beyond the numbers that are taken.
+      this.#made = Number(ticksSinceBoot());
+      if (adopted.delegated) this.#delegated = Promise.resolve(true);
+    }
     this.init = new ProcessCgroup(cgroup, { keepFigures: false, own: LEAF });
   }
 
@@ -96,4 +103,16 @@ export class ExecCgroups {
       }
     }
   }
+}
+
+/** Whether the cgroup's controllers are handed down to those below it. */
+export async function isDelegated(cgroup: Cgroup): Promise<boolean> {
+  const enabled = (await readCgroupFile(join(cgroup.directory, 'cgroup.subtree_control'))) ?? '';
+  return enabled.split(/\s/).includes('memory');
+}
+
+/** The cgroup of one process that an earlier agent made. */
+export function adoptCgroup(path: string, options: { keepFigures: boolean; root?: string }): ProcessCgroup {
+  const { keepFigures, root } = options;
+  return new ProcessCgroup(new Cgroup(path, root === undefined ? {} : { root }), { keepFigures });
 }

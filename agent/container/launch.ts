@@ -1,14 +1,20 @@
-// From "crun makes a process" to a supervised one: streams before, exit record and identity after.
+// From "crun makes a process" to a supervised one: streams before, exit record and identity after. Each step is written down, so that an
+// agent that comes after this one finds the process, or what is left of an attempt.
+import { native } from '../../native/index.ts';
 import { AgentError } from '../errors.ts';
 import { readStartTime, ticksSinceBoot } from '../keeper/proc-start-time.ts';
-import { ContainerProcess } from '../process/container-process.ts';
+import { ContainerProcess, openPidfd } from '../process/container-process.ts';
 import type { PassedConnections } from '../process/passed-connections.ts';
+import { recordProcess } from '../process/process-record.ts';
 import { type OutputOptions, prepareStdio } from '../process/stdio.ts';
 import { newStdioKey } from '../process/stdio-store.ts';
 import type { ContainerHost } from './container-host.ts';
 import type { CrunStart } from './crun.ts';
+import { removeScratchFile } from './scratch-file.ts';
 import type { ProcessSpec } from './spec/types.ts';
 
+/** man 7 signal */
+const SIGKILL = 9;
 /** For spawn: /dev/null. */
 const NO_FD = -1;
 
@@ -21,55 +27,79 @@ export interface LaunchRequest {
   output?: OutputOptions | undefined;
   /** Without one it reads /dev/null; there is one unless told. */
   stdin?: boolean | undefined;
-  /** Its streams are kept under this, where there is a store; one is made unless told. */
-  streamsKey?: Buffer | undefined;
   /** Its streams go straight to these. */
   passed?: PassedConnections | undefined;
+  /** Path of the cgroup that is its own. */
+  cgroup?: string | undefined;
+  /** Written down with it. */
+  owner?: unknown;
 }
 
 /** Runs `make` (crun create or exec) with fresh streams. On failure nothing is left open. */
 export async function launch(
   host: ContainerHost,
   request: LaunchRequest,
-  make: (stdio: CrunStart) => Promise<number>,
+  make: (start: CrunStart) => Promise<number>,
 ): Promise<ContainerProcess> {
-  const { containerId, execId, process, output, passed, stdin = true } = request;
-  const options = {
-    terminal: process.terminal ?? false,
-    keep: host.fds && { store: host.fds, key: request.streamsKey ?? newStdioKey() },
-    stdin,
-    budget: host.logBudget,
-    output,
-    runtimeDir: host.runtimeDir,
-    pipeSizeBytes: host.pipeSizeBytes,
-  };
-  const prepared =
-    passed === undefined
-      ? await prepareStdio(options)
-      : await (await import('../process/passed-stdio.ts')).preparePassedStdio(options, passed.claim());
+  const { containerId, execId, process, output, passed, stdin = true, cgroup, owner } = request;
+  const key = newStdioKey();
+  const pidFile = host.crun.newPidFile();
   const since = ticksSinceBoot();
-  let pid: number;
+  const streams = passed === undefined ? key.toString('hex') : '';
+  const args = process.args ?? [];
+  const record = recordProcess(host.state, { containerId, execId, args, since, streams, pidFile, cgroup, owner });
   try {
-    const [input, ...outputs] = prepared.childFds;
-    pid = await make({ fds: [stdin ? input : NO_FD, ...outputs], consoleSocket: prepared.consoleSocket });
-  } catch (error) {
-    await prepared.abandon();
-    throw error;
-  }
-  // Undefined when the process is gone already; the keeper then goes by the pid and when this began.
-  const startTime = await readStartTime(pid);
-  const exit = host.keeper.exitOf(pid, startTime, since);
-  const identity = { containerId, execId, pid, startTime };
-  try {
-    const stdio = await prepared.attach();
-    // A terminal is one thing for both directions.
-    if (!stdin && stdio.terminalFd === undefined) stdio.stdin.close();
-    return new ContainerProcess(identity, process.args ?? [], stdio, exit);
-  } catch (error) {
+    const options = {
+      terminal: process.terminal ?? false,
+      budget: host.logBudget,
+      output,
+      runtimeDir: host.runtimeDir,
+      pipeSizeBytes: host.pipeSizeBytes,
+      keep: { store: host.keeper.fds, key },
+      stdin,
+    };
+    const prepared =
+      passed === undefined
+        ? await prepareStdio(options)
+        : await (await import('../process/passed-stdio.ts')).preparePassedStdio(options, passed.claim());
+    let pid: number;
+    try {
+      const [input, ...outputs] = prepared.childFds;
+      pid = await make({ fds: [stdin ? input : NO_FD, ...outputs], consoleSocket: prepared.consoleSocket, pidFile });
+    } catch (error) {
+      await prepared.abandon();
+      throw error;
+    }
+    // Undefined when the process is gone already; the keeper then goes by the pid and when this began.
+    const startTime = await readStartTime(pid);
+    const exit = host.keeper.exitOf(pid, startTime, since);
     exit.catch(() => {});
-    throw new AgentError('internal', `take over the streams of process ${pid}`, {
-      cause: error,
-      fields: { container: containerId, exec: execId },
-    });
+    const identity = { containerId, execId, pid, startTime };
+    try {
+      const stdio = await prepared.attach();
+      // A terminal is one thing for both directions.
+      if (!stdin && stdio.terminalFd === undefined) stdio.stdin.close();
+      record.update({ pid, startTime, startedAt: Date.now() });
+      return new ContainerProcess({ identity, args, record, stdio, exit, pidfd: openPidfd(pid) });
+    } catch (error) {
+      kill(pid);
+      throw new AgentError('internal', `take over the streams of process ${pid}`, {
+        cause: error,
+        fields: { container: containerId, exec: execId },
+      });
+    }
+  } catch (error) {
+    record.drop();
+    throw error;
+  } finally {
+    await removeScratchFile(pidFile);
   }
+}
+
+/** Nobody will ever hear of it. */
+function kill(pid: number): void {
+  const pidfd = openPidfd(pid);
+  if (pidfd === undefined) return;
+  native().pidfdSendSignal(pidfd, SIGKILL);
+  native().close(pidfd);
 }

@@ -20,14 +20,18 @@ export interface OomWatch {
  * Counts from now on, in the cgroup and all below it, so start it before the container's program. Where there is no memory
  * controller there is nothing to see.
  * @param onOom given the number of processes killed since the last call
+ * @param options.told how many an earlier agent has told of: what came after them is told as well
  */
 export async function watchOom(
   directory: string,
   onOom: (kills: number) => void,
-  door: Pick<Native, 'watchPriority'> = native(),
+  { door = native(), told }: { door?: Pick<Native, 'watchPriority'>; told?: number } = {},
 ): Promise<OomWatch> {
   const file = await openEvents(join(directory, 'memory.events'));
-  return file === undefined ? { check: async () => {}, close: () => {} } : await CounterWatch.start(file, onOom, door);
+  if (file === undefined) return { check: async () => {}, close: () => {} };
+  const watch = await CounterWatch.start(file, onOom, door, told);
+  if (told !== undefined) await watch.check();
+  return watch;
 }
 
 async function openEvents(path: string): Promise<FileHandle | undefined> {
@@ -61,6 +65,7 @@ class CounterWatch implements OomWatch {
     file: FileHandle,
     onOom: (kills: number) => void,
     door: Pick<Native, 'watchPriority'>,
+    told: number | undefined,
   ): Promise<CounterWatch> {
     let watch: CounterWatch | undefined;
     try {
@@ -68,7 +73,7 @@ class CounterWatch implements OomWatch {
       // Watched first, then read: what happens in between is noticed, and its look waits for this one.
       const first = watch.#count();
       watch.#looking = first.then((count) => {
-        watch!.#last = count ?? 0n;
+        watch!.#last = told === undefined ? (count ?? 0n) : BigInt(told);
       });
       await watch.#looking;
       return watch;

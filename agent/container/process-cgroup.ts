@@ -46,6 +46,11 @@ export class ProcessCgroup {
     return this.#cgroup.path.slice(this.#cgroup.path.lastIndexOf('/'));
   }
 
+  /** From the mount of cgroup2 on. */
+  get path(): string {
+    return this.#cgroup.path;
+  }
+
   /** Where a process enters it. */
   get procsFile(): string {
     return join(this.#cgroup.directory, 'cgroup.procs');

@@ -1,23 +1,11 @@
 // One process of a container (its init, or an exec) from the moment crun has made it: identity, streams, exit.
 import { native } from '../../native/index.ts';
 import { AgentError, isErrno } from '../errors.ts';
+import type { Exit } from './exit.ts';
+import type { ProcessRecord } from './process-record.ts';
 import type { Stdio } from './stdio.ts';
 
-/** How a process ended. Exactly one of `code` and `signal` is set. */
-export interface Exit {
-  readonly code?: number;
-  readonly signal?: number;
-  readonly coreDumped: boolean;
-  /** Unix time in ms. */
-  readonly exitedAt: number;
-  /** Only that it is gone is known: the record of how was lost. */
-  readonly unknown?: true;
-}
-
-/** A shell's number for an exit: the code, or 128 + the signal that killed it. */
-export function exitStatus(exit: Exit): number {
-  return exit.code ?? 128 + (exit.signal ?? 0);
-}
+export { type Exit, exitStatus } from './exit.ts';
 
 export interface ProcessIdentity {
   readonly containerId: string;
@@ -28,23 +16,39 @@ export interface ProcessIdentity {
   readonly startTime: bigint | undefined;
 }
 
+export interface ProcessParts {
+  readonly identity: ProcessIdentity;
+  readonly args: readonly string[];
+  readonly record: ProcessRecord;
+  readonly stdio: Stdio;
+  readonly exit: Promise<Exit>;
+  readonly pidfd: number | undefined;
+}
+
 export class ContainerProcess {
   readonly identity: ProcessIdentity;
   readonly stdio: Stdio;
   readonly args: readonly string[];
-  readonly startedAt = Date.now();
+  /** Unix time in ms. */
+  readonly startedAt: number;
   /** Resolves when the process is gone, whatever its output does; never rejects. */
   readonly exited: Promise<Exit>;
+  readonly record: ProcessRecord;
   #exit: Exit | undefined;
   #pidfd: number | undefined;
   #waited = false;
 
-  /** `exit` must resolve with the record of exactly this process; it is rejected only when the record is lost. */
-  constructor(identity: ProcessIdentity, args: readonly string[], stdio: Stdio, exit: Promise<Exit>) {
+  /**
+   * `exit` must resolve with the record of exactly this process; it is rejected only when the record is lost. The pidfd is the process's
+   * to close; undefined when it is gone.
+   */
+  constructor({ identity, args, record, stdio, exit, pidfd }: ProcessParts) {
     this.identity = identity;
+    this.record = record;
     this.args = args;
+    this.startedAt = record.facts.startedAt ?? Date.now();
     this.stdio = stdio;
-    this.#pidfd = openPidfd(identity.pid);
+    this.#pidfd = pidfd;
     this.exited = exit.catch(lostExit).then((ended) => this.#onExit(ended));
   }
 
@@ -101,9 +105,12 @@ export class ContainerProcess {
   close(): void {
     this.stdio.close();
     this.#closePidfd();
+    this.record.drop();
   }
 
   #onExit(exit: Exit): Exit {
+    // Before PID 1 hears that it is known here.
+    if (this.record.facts.exit === undefined) this.record.update({ exit });
     this.#exit = exit;
     this.#closePidfd();
     this.stdio.processExited();
@@ -116,8 +123,8 @@ export class ContainerProcess {
   }
 }
 
-/** undefined when the process is gone already: its exit record is on the way. */
-function openPidfd(pid: number): number | undefined {
+/** undefined when the process is gone already: its exit record is on the way. The caller's to close. */
+export function openPidfd(pid: number): number | undefined {
   try {
     return native().pidfdOpen(pid);
   } catch (error) {

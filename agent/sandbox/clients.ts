@@ -1,6 +1,7 @@
 // Who talks to the agent: a client is one connection, or several one after the other that show the same session.
 // What a client may hold is bounded here, by name; what it owns learns from here that it has gone.
 import { AgentError } from '../errors.ts';
+import type { StateStore } from '../keeper/journal.ts';
 import { type Clock, SYSTEM_CLOCK } from './clock.ts';
 import type { EventLog } from './event-log.ts';
 
@@ -97,15 +98,45 @@ export class Client {
   }
 }
 
+export const CLIENT_KIND = 'client';
+
+/** What is written down of a session, under its secret. */
+export interface ClientFacts {
+  readonly id: string;
+  readonly name: string;
+  readonly version: string;
+  readonly protocol: string;
+  readonly peer: string;
+}
+
 export class Clients {
   readonly #events: EventLog;
   readonly #clock: Clock;
   readonly #byConnection = new Map<string, Client>();
   readonly #bySession = new Map<string, Client>();
+  readonly #state: StateStore | undefined;
 
-  constructor(events: EventLog, clock: Clock = SYSTEM_CLOCK) {
+  /** @param state where sessions are written down, for an agent that comes after this one */
+  constructor(events: EventLog, clock: Clock = SYSTEM_CLOCK, state?: StateStore) {
     this.#events = events;
     this.#clock = clock;
+    this.#state = state;
+  }
+
+  /** A client of an earlier agent's, whose connections went with that: it has as long to come back as if they had just broken. */
+  adopt(session: string, { id, name, version, protocol, peer }: ClientFacts): void {
+    const client = new Client({ id, protocol, peer }, this.#clock);
+    client.connections.clear();
+    client.name = name;
+    client.version = version;
+    client.session = session;
+    this.#bySession.set(session, client);
+    client.cancelGrace = this.#clock.after(SESSION_GRACE_MS, () => this.#gone(client));
+  }
+
+  /** undefined for a session that is over. */
+  ofSession(session: string): Client | undefined {
+    return this.#bySession.get(session);
   }
 
   get all(): Client[] {
@@ -150,6 +181,8 @@ export class Clients {
     current.version = said.version;
     current.session = fresh;
     this.#bySession.set(fresh, current);
+    const { id, name, version, protocol, peer } = current;
+    this.#state?.put(CLIENT_KIND, fresh, { id, name, version, protocol, peer } satisfies ClientFacts);
     return current;
   }
 
@@ -187,6 +220,7 @@ export class Clients {
 
   #gone(client: Client): void {
     this.#bySession.delete(client.session);
+    this.#state?.remove(CLIENT_KIND, client.session);
     this.#tell('client.disconnected', client);
     for (const listener of client.goneListeners) listener();
     client.goneListeners.clear();

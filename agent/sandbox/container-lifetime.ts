@@ -4,8 +4,9 @@ import type { Container } from '../container/container.ts';
 import type { Logger } from '../log.ts';
 import type { Clock } from './clock.ts';
 import type { NewEvent } from './event-log.ts';
-import { startLease } from './leases.ts';
+import { leftOf, startLease } from './leases.ts';
 import type { Lifetime, ProcessClient, ProcessEntry, ProcessRef } from './process-entry.ts';
+import type { ContainerOrigin } from './sandbox-facts.ts';
 
 export interface ContainerLifetimeHost {
   readonly sandbox: { removeContainer(id: string): Promise<void> };
@@ -37,7 +38,12 @@ export class ContainerLifetimes {
       void container.removed.then(cancel);
     }
     if (lifetime.kind === 'lease') {
-      const lease = startLease(lifetime.ttlMs, () => void this.#remove(container, 'lease'), this.#host.clock);
+      const { record } = container;
+      const origin = record.facts.more as ContainerOrigin;
+      const lease = startLease(lifetime.ttlMs, () => void this.#remove(container, 'lease'), this.#host.clock, {
+        leftMs: leftOf(lifetime.ttlMs, origin.leaseUntil, this.#host.clock),
+        onChange: (leaseUntil) => record.update({ more: { ...origin, leaseUntil } }),
+      });
       this.#host.processes.get({ containerId: container.id, processId: '' }).lease = lease;
       void container.removed.then(() => lease.cancel());
     }

@@ -32,17 +32,33 @@ export interface ReadEventsOptions {
   readonly signal: AbortSignal;
 }
 
+export interface EventLogOptions {
+  /** The sequence number of the first event to come. */
+  readonly first?: bigint;
+  readonly now?: () => number;
+  readonly keep?: (event: GuestEvent) => void;
+}
+
 export class EventLog {
   readonly #events: GuestEvent[] = [];
   readonly #waiting = new Set<() => void>();
   readonly #now: () => number;
+  readonly #keep: ((event: GuestEvent) => void) | undefined;
   #next: bigint;
   #readers = 0;
 
-  /** @param first the sequence number of the first event to come */
-  constructor(options: { first?: bigint; now?: () => number } = {}) {
+  /** @param options.keep writes each event down, for an agent that comes after this one */
+  constructor(options: EventLogOptions = {}) {
     this.#next = options.first ?? 1n;
     this.#now = options.now ?? Date.now;
+    this.#keep = options.keep;
+  }
+
+  /** Events of an earlier agent, in order and without a hole; before any other. Cursors stay as they were. */
+  adopt(events: readonly GuestEvent[]): void {
+    this.#events.push(...events.slice(-MAX_EVENTS));
+    const last = events.at(-1);
+    if (last !== undefined) this.#next = last.sequence + 1n;
   }
 
   /** The sequence number of the next event. */
@@ -53,6 +69,7 @@ export class EventLog {
   append(event: NewEvent): GuestEvent {
     const appended = { ...event, sequence: this.#next++, at: this.#now() };
     this.#events.push(appended);
+    this.#keep?.(appended);
     if (this.#events.length > MAX_EVENTS) this.#events.shift();
     for (const wake of this.#waiting) wake();
     this.#waiting.clear();

@@ -4,17 +4,23 @@ import { join } from 'node:path';
 import { type Native, native } from '../../native/index.ts';
 import { Cgroup } from '../container/cgroup.ts';
 import { writeCgroupFile } from '../container/cgroup-file.ts';
+import { adoptCgroup } from '../container/exec-cgroups.ts';
 import { ProcessCgroup } from '../container/process-cgroup.ts';
 import { WORKLOAD_CGROUP } from '../container/spec/context.ts';
 import { AgentError, errnoOf, isErrno } from '../errors.ts';
+import { faultPoint } from '../fault-point.ts';
 import { readMounts } from '../guest/mount-table.ts';
+import type { StateStore } from '../keeper/journal.ts';
 import type { Keeper } from '../keeper/keeper.ts';
 import { readStartTime, ticksSinceBoot } from '../keeper/proc-start-time.ts';
-import { ContainerProcess } from '../process/container-process.ts';
+import type { Logger } from '../log.ts';
+import { adoptProcess, type StartedFacts } from '../process/adopt-process.ts';
+import { ContainerProcess, openPidfd } from '../process/container-process.ts';
 import { type LaunchSpec, launchInGuest } from '../process/launcher.ts';
+import { type ProcessFacts, type ProcessRecord, recordProcess } from '../process/process-record.ts';
 import { startError } from '../process/start-failure.ts';
 import { type OutputOptions, type PreparedStdio, prepareOwnTerminal, prepareStdio } from '../process/stdio.ts';
-import { newStdioKey, type StdioStore } from '../process/stdio-store.ts';
+import { newStdioKey } from '../process/stdio-store.ts';
 import type { Budget } from '../process/stream/budget.ts';
 
 /** Of all of them, beside the containers'. */
@@ -24,8 +30,8 @@ const MAX_TAKEN = 64;
 
 export interface GuestProcessHost {
   readonly keeper: Keeper;
-  /** Where streams outlive the agent; without it they end with it. */
-  readonly fds?: StdioStore | undefined;
+  readonly state: StateStore;
+  readonly log: Logger;
   readonly logBudget: Budget;
   readonly runtimeDir: string;
   readonly pipeSizeBytes: number;
@@ -38,9 +44,9 @@ export interface GuestStart {
   readonly spec: Omit<LaunchSpec, 'cgroupProcs'>;
   readonly output: OutputOptions;
   readonly stdin: boolean;
-  /** Its streams are kept under this, where there is a store; one is made unless told. */
-  readonly streamsKey?: Buffer | undefined;
   readonly size?: { readonly rows: number; readonly columns: number } | undefined;
+  /** Written down with it. */
+  readonly owner?: unknown;
 }
 
 export interface GuestStarted {
@@ -62,30 +68,60 @@ export class GuestProcesses {
 
   /** Runs when this resolves; nothing is left when it fails. @throws the errors of start-failure.ts */
   async start(start: GuestStart): Promise<GuestStarted> {
-    const { processId, spec, stdin } = start;
+    const { processId, spec, stdin, owner } = start;
+    const { keeper, state, launcher } = this.#host;
+    await state.ready();
     const cgroup = await this.#makeCgroup();
+    let record: ProcessRecord | undefined;
     try {
-      const prepared = await this.#prepareStdio(start);
+      const key = newStdioKey();
+      const since = ticksSinceBoot();
+      const facts = { containerId: '', execId: processId, args: spec.args, since, streams: key.toString('hex'), owner };
+      record = recordProcess(state, { ...facts, cgroup: cgroup.path });
+      faultPoint('guest-start:recorded');
+      const prepared = await this.#prepareStdio(start, key);
       const [, out, err] = prepared.childFds;
       const fds: [number, number, number] = stdin || spec.terminal ? [...prepared.childFds] : [-1, out, err];
-      const since = ticksSinceBoot();
       let pid: number;
       try {
-        pid = await launchInGuest(this.#host.launcher, { ...spec, cgroupProcs: cgroup.procsFile }, fds);
+        pid = await launchInGuest(launcher, { ...spec, cgroupProcs: cgroup.procsFile }, fds);
       } catch (error) {
         await prepared.abandon();
         throw error;
       }
+      faultPoint('guest-start:launched');
       const startTime = await readStartTime(pid);
-      const exit = this.#host.keeper.exitOf(pid, startTime, since);
+      const exit = keeper.exitOf(pid, startTime, since);
+      exit.catch(() => {});
       const stdio = await prepared.attach();
       if (!stdin && !spec.terminal) stdio.stdin.close();
+      record.update({ pid, startTime, startedAt: Date.now() });
+      faultPoint('guest-start:started');
       const identity = { containerId: '', execId: processId, pid, startTime };
-      return { process: new ContainerProcess(identity, spec.args, stdio, exit), cgroup };
+      return {
+        process: new ContainerProcess({ identity, args: spec.args, record, stdio, exit, pidfd: openPidfd(pid) }),
+        cgroup,
+      };
     } catch (error) {
-      void cgroup.release();
+      record?.drop();
+      void cgroup.killAll().then(() => cgroup.release());
       throw error;
     }
+  }
+
+  /** One that an earlier agent started. */
+  async adopt(facts: StartedFacts): Promise<GuestStarted> {
+    this.#root ??= this.#prepareRoot();
+    const cgroup = adoptCgroup(facts.cgroup ?? '', { keepFigures: true, root: await this.#root });
+    return { process: await adoptProcess(this.#host, facts), cgroup };
+  }
+
+  /** Ends what an earlier agent was about to start: nobody has heard of it. */
+  async undo(facts: Pick<ProcessFacts, 'cgroup'>): Promise<void> {
+    this.#root ??= this.#prepareRoot();
+    const cgroup = adoptCgroup(facts.cgroup ?? '', { keepFigures: false, root: await this.#root });
+    await cgroup.killAll();
+    await cgroup.release();
   }
 
   async #makeCgroup(): Promise<ProcessCgroup> {
@@ -126,10 +162,10 @@ export class GuestProcesses {
     return root;
   }
 
-  async #prepareStdio({ spec, output, stdin, streamsKey = newStdioKey(), size }: GuestStart): Promise<PreparedStdio> {
-    const { fds, logBudget: budget, runtimeDir, pipeSizeBytes } = this.#host;
+  async #prepareStdio({ spec, output, stdin, size }: GuestStart, key: Buffer): Promise<PreparedStdio> {
+    const { logBudget: budget, runtimeDir, pipeSizeBytes, keeper } = this.#host;
     const { terminal } = spec;
-    const options = { terminal, stdin, keep: fds && { store: fds, key: streamsKey }, budget, output, runtimeDir, pipeSizeBytes };
+    const options = { terminal, stdin, keep: { store: keeper.fds, key }, budget, output, runtimeDir, pipeSizeBytes };
     try {
       return terminal ? await prepareOwnTerminal(options, size, this.#door) : await prepareStdio(options);
     } catch (error) {

@@ -14,27 +14,44 @@ export interface Lease {
   cancel(): void;
 }
 
+/** A client that has lost its connection is back within this. */
+const REDIAL_MS = 10_000;
 /** A timer takes 31 bits of milliseconds. */
 const MAX_SLEEP_MS = 2 ** 31 - 1;
 
-export function startLease(ttlMs: number, onExpired: () => void, clock: Clock): Lease {
-  return new TimedLease(ttlMs, onExpired, clock);
+export interface LeaseOptions {
+  /** Until it runs out for the first time; its whole time unless told. */
+  readonly leftMs?: number;
+  /** Told of each change of `expiresAt`. */
+  readonly onChange?: (expiresAt: number | undefined) => void;
+}
+
+export function startLease(ttlMs: number, onExpired: () => void, clock: Clock, options: LeaseOptions = {}): Lease {
+  return new TimedLease(ttlMs, onExpired, clock, options);
+}
+
+/** How long a lease of an earlier agent has left, by the clock: time for its client to find this one is given in any case. */
+export function leftOf(ttlMs: number, expiresAt: number | undefined, clock: Clock): number {
+  if (expiresAt === undefined) return ttlMs;
+  return Math.min(ttlMs, Math.max(expiresAt - clock.now(), REDIAL_MS));
 }
 
 class TimedLease implements Lease {
   readonly #clock: Clock;
   readonly #onExpired: () => void;
+  readonly #onChange: LeaseOptions['onChange'];
   #ttlMs: number;
   #deadline: number;
   #attached = 0;
   #over = false;
   #cancelTimer: (() => void) | undefined;
 
-  constructor(ttlMs: number, onExpired: () => void, clock: Clock) {
+  constructor(ttlMs: number, onExpired: () => void, clock: Clock, { leftMs = ttlMs, onChange }: LeaseOptions) {
     this.#clock = clock;
     this.#onExpired = onExpired;
+    this.#onChange = onChange;
     this.#ttlMs = ttlMs;
-    this.#deadline = clock.now() + ttlMs;
+    this.#deadline = clock.now() + leftMs;
     this.#sleep();
   }
 
@@ -47,12 +64,14 @@ class TimedLease implements Lease {
     const sooner = ttlMs < this.#ttlMs;
     this.#ttlMs = ttlMs;
     this.#deadline = this.#clock.now() + ttlMs;
+    this.#onChange?.(this.expiresAt);
     // A timer that comes too early sleeps again, so only one that would come too late is set anew.
     if (sooner) this.#wakeAnew();
   }
 
   attach(): () => void {
     this.#attached++;
+    if (this.#attached === 1) this.#onChange?.(undefined);
     let attached = true;
     return () => {
       if (!attached) return;

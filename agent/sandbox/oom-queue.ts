@@ -14,8 +14,19 @@ interface WaitingClient {
 export class OomQueue {
   readonly #events: string[] = [];
   readonly #waiting = new Set<WaitingClient>();
+  readonly #keep: (events: readonly string[]) => void;
   #dropped = 0;
   #closed = false;
+
+  /** @param keep writes down what nobody has asked for yet, for an agent that comes after this one */
+  constructor(keep: (events: readonly string[]) => void = () => {}) {
+    this.#keep = keep;
+  }
+
+  /** What an earlier agent could not tell. */
+  adopt(events: readonly string[]): void {
+    this.#events.push(...events);
+  }
 
   /** Events that were pushed out unread. */
   get dropped(): number {
@@ -34,6 +45,7 @@ export class OomQueue {
       this.#events.shift();
       this.#dropped++;
     }
+    this.#keep(this.#events);
   }
 
   /**
@@ -44,7 +56,10 @@ export class OomQueue {
   next(signal: AbortSignal): Promise<string> {
     if (signal.aborted) return Promise.reject(signal.reason);
     const event = this.#events.shift();
-    if (event !== undefined) return Promise.resolve(event);
+    if (event !== undefined) {
+      this.#keep(this.#events);
+      return Promise.resolve(event);
+    }
     if (this.#closed) return Promise.reject(destroyed());
     if (this.#waiting.size >= MAX_WAITING) {
       return Promise.reject(

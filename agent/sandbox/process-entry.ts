@@ -6,6 +6,9 @@ import { NO_FIGURES, type ProcessCgroup, type ProcessFigures } from '../containe
 import { AgentError } from '../errors.ts';
 import type { ContainerProcess, Exit } from '../process/container-process.ts';
 import type { Lease } from './leases.ts';
+import type { EndReason, Lifetime, OwnerFacts } from './owner-facts.ts';
+
+export type { EndReason, Lifetime } from './owner-facts.ts';
 
 /** man 7 signal */
 const SIGKILL = 9;
@@ -20,14 +23,6 @@ export interface ProcessRef {
   readonly processId: string;
 }
 
-/** What ended it when the agent did. */
-export type EndReason = 'timeout' | 'lease' | 'connection';
-
-export type Lifetime =
-  | { readonly kind: 'keep' }
-  | { readonly kind: 'lease'; readonly ttlMs: number }
-  | { readonly kind: 'connection' };
-
 export interface Ended {
   readonly exit: Exit;
   readonly oomKilled: boolean;
@@ -38,6 +33,8 @@ export interface Ended {
 export interface ProcessClient {
   readonly id: string;
   readonly name: string;
+  /** '' for one without a session. */
+  readonly session: string;
   take(limit: 'processes' | 'streams'): () => void;
 }
 
@@ -55,6 +52,8 @@ export interface EntryParts {
   /** Its cgroup is its own, to be read once more and removed at its end. */
   readonly ownsCgroup: boolean;
   signalLeader(signal: number): Promise<void> | void;
+  /** What is written down of it on behalf of its client; undefined for one that others made. */
+  readonly facts?: OwnerFacts | undefined;
 }
 
 export class ProcessEntry {
@@ -68,6 +67,7 @@ export class ProcessEntry {
   readonly ended: Promise<Ended>;
   lease: Lease | undefined;
   readonly #parts: EntryParts;
+  #facts: OwnerFacts | undefined;
   #report: Ended | undefined;
   #endedBy: EndReason | undefined;
 
@@ -79,12 +79,26 @@ export class ProcessEntry {
     this.owner = parts.owner;
     this.lifetime = parts.lifetime;
     this.#parts = parts;
+    this.#facts = parts.facts;
+    this.#endedBy = parts.facts?.endedBy;
     this.ended = this.#end();
   }
 
   /** How it ended, or undefined while it runs. */
   get report(): Ended | undefined {
     return this.#report;
+  }
+
+  /** Writes down what has become of it, for an agent that comes after this one. */
+  note(news: Partial<OwnerFacts>): void {
+    if (this.#facts === undefined) return;
+    this.#facts = { ...this.#facts, ...news };
+    this.process.record.update({ owner: this.#facts });
+  }
+
+  /** Of the request that it was started with. */
+  get digest(): string | undefined {
+    return this.#facts?.digest;
   }
 
   /** Somebody is there: its lease does not run out until they have called what this returns. */
@@ -117,7 +131,10 @@ export class ProcessEntry {
 
   /** Ends it and all that it has started. */
   async terminate(reason: EndReason): Promise<number[]> {
-    if (this.#report === undefined) this.#endedBy ??= reason;
+    if (this.#report === undefined && this.#endedBy === undefined) {
+      this.#endedBy = reason;
+      this.note({ endedBy: reason });
+    }
     return await this.signal(SIGTERM, 'tree', this.#parts.graceMs);
   }
 
@@ -151,7 +168,9 @@ export class ProcessEntry {
 
   async #end(): Promise<Ended> {
     const exit = await this.process.exited;
-    const oomKilled = (await this.cgroup?.oomKilledAtExit()) ?? false;
+    const known = this.#facts?.oomKilled;
+    const oomKilled = known ?? (await this.cgroup?.oomKilledAtExit()) ?? false;
+    if (known === undefined) this.note({ oomKilled });
     this.#report = { exit, oomKilled, endedBy: this.#endedBy };
     if (this.#parts.ownsCgroup) void this.cgroup?.release();
     return this.#report;

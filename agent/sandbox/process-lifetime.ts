@@ -1,8 +1,8 @@
 // What ends a process though nobody asks for it: its time, its lease, its client's leaving.
 import type { Clock } from './clock.ts';
-import { startLease } from './leases.ts';
+import { leftOf, startLease } from './leases.ts';
+import type { OwnerFacts } from './owner-facts.ts';
 import type { EndReason, ProcessClient, ProcessEntry } from './process-entry.ts';
-import type { StartRequest } from './start-process.ts';
 
 /** A timer takes 31 bits of milliseconds. */
 const MAX_SLEEP_MS = 2 ** 31 - 1;
@@ -24,17 +24,21 @@ export interface LifetimeWatch {
  */
 export function watchLifetime(
   entry: ProcessEntry,
-  { lifetime, timeoutMs }: Pick<StartRequest, 'lifetime' | 'timeoutMs'>,
+  { lifetime, timesOutAt, leaseUntil }: Pick<OwnerFacts, 'lifetime' | 'timesOutAt' | 'leaseUntil'>,
   client: ProcessClient,
   { clients, clock, onEnd }: LifetimeHost,
 ): LifetimeWatch {
   const cancels: (() => void)[] = [];
   if (lifetime.kind === 'lease') {
-    entry.lease = startLease(lifetime.ttlMs, () => onEnd('lease'), clock);
+    const onChange = (until: number | undefined) => entry.note({ leaseUntil: until });
+    entry.lease = startLease(lifetime.ttlMs, () => onEnd('lease'), clock, {
+      leftMs: leftOf(lifetime.ttlMs, leaseUntil, clock),
+      onChange,
+    });
     cancels.push(() => entry.lease?.cancel());
   }
   if (lifetime.kind === 'connection') cancels.push(clients.onGone(client, () => onEnd('connection')));
-  if (timeoutMs > 0) cancels.push(afterMs(clock, timeoutMs, () => onEnd('timeout')));
+  if (timesOutAt !== undefined) cancels.push(atTime(clock, timesOutAt, () => onEnd('timeout')));
   const close = () => {
     for (const cancel of cancels.splice(0)) cancel();
   };
@@ -44,8 +48,7 @@ export function watchLifetime(
   return { close };
 }
 
-function afterMs(clock: Clock, ms: number, run: () => void): () => void {
-  const deadline = clock.now() + ms;
+function atTime(clock: Clock, deadline: number, run: () => void): () => void {
   let cancel: () => void;
   const sleep = () => {
     const left = deadline - clock.now();

@@ -6,13 +6,16 @@ import type { Container } from '../container/container.ts';
 import { checkExecId } from '../container/spec/ids.ts';
 import { AgentError } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import type { StartedFacts } from '../process/adopt-process.ts';
 import type { ContainerProcess } from '../process/container-process.ts';
 import type { Clock } from './clock.ts';
 import type { NewEvent } from './event-log.ts';
 import type { GuestProcesses } from './guest-processes.ts';
+import type { OwnerFacts } from './owner-facts.ts';
 import { type EndReason, type ProcessClient, ProcessEntry, type ProcessRef, type SignalScope } from './process-entry.ts';
 import { type LifetimeWatch, watchLifetime } from './process-lifetime.ts';
 import type { Sandbox } from './sandbox.ts';
+import { digestOf, ownerFacts } from './start-facts.ts';
 import { type StartedProcess, type StartRequest, startInContainer, startInGuest } from './start-process.ts';
 
 /** Ended processes that nobody has forgotten, of one container or of the guest; the oldest go first. */
@@ -22,7 +25,7 @@ const MAX_GUEST_PROCESSES = 1024;
 
 export interface ProcessTableHost {
   readonly sandbox: Pick<Sandbox, 'container' | 'containers' | 'share'>;
-  readonly guest: Pick<GuestProcesses, 'start'>;
+  readonly guest: Pick<GuestProcesses, 'start' | 'adopt'>;
   readonly events: { append(event: NewEvent): unknown };
   readonly clients: { onGone(client: ProcessClient, callback: () => void): () => void };
   readonly clock: Clock;
@@ -38,6 +41,14 @@ interface Record {
   /** Ends its counting to its client. */
   readonly release: () => void;
   endedAt: number | undefined;
+}
+
+interface Registration {
+  readonly ref: ProcessRef;
+  readonly owner: OwnerFacts;
+  readonly client: ProcessClient;
+  readonly release: () => void;
+  readonly keyed: string | undefined;
 }
 
 interface Started {
@@ -98,7 +109,7 @@ export class ProcessTable {
     // Keys of different containers have nothing to do with each other.
     const keyed = `${request.containerId}\0${request.key}`;
     const earlier = this.#keys.get(keyed);
-    if (earlier !== undefined) return { entry: sameProgram(await earlier, request), existed: true };
+    if (earlier !== undefined) return { entry: sameRequest(await earlier, request), existed: true };
     const starting = this.#start(request, client, keyed);
     this.#keys.set(keyed, starting);
     try {
@@ -151,9 +162,10 @@ export class ProcessTable {
     const release = client.take('processes');
     try {
       this.#evict(request.containerId);
-      const named = { ...request, processId };
+      const owner = ownerFacts(request, client, this.#host.clock);
+      const named = { ...request, processId, owner };
       const started = request.containerId === '' ? await this.#startInGuest(named) : await this.#startIn(named);
-      return this.#register(started, named, client, release, keyed);
+      return this.#registerNew(started, named, client, release, keyed);
     } catch (error) {
       release();
       throw error;
@@ -182,35 +194,53 @@ export class ProcessTable {
     }
   }
 
-  #register(
-    { process, cgroup, container }: StartedProcess,
-    request: StartRequest,
+  /** Takes over a process that an earlier agent started here; those in containers are in them already. */
+  async adopt(facts: StartedFacts, inContainer: StartedProcess | undefined, client: ProcessClient): Promise<void> {
+    const owner = facts.owner as OwnerFacts;
+    const started = inContainer ?? { ...(await this.#host.guest.adopt(facts)), container: undefined };
+    const keyed = owner.key === '' ? undefined : `${facts.containerId}\0${owner.key}`;
+    const ref = { containerId: facts.containerId, processId: facts.execId };
+    const entry = this.#register(started, { ref, owner, client, release: client.take('processes'), keyed });
+    if (keyed !== undefined) this.#keys.set(keyed, Promise.resolve(entry));
+  }
+
+  #registerNew(
+    started: StartedProcess,
+    { containerId, processId, owner }: StartRequest & { owner: OwnerFacts },
     client: ProcessClient,
     release: () => void,
     keyed: string | undefined,
   ): ProcessEntry {
-    const { containerId, processId, labels, lifetime, graceMs } = request;
+    const entry = this.#register(started, { ref: { containerId, processId }, owner, client, release, keyed });
+    this.#tell('process.started', entry, { client, fields: { pid: `${entry.process.identity.pid}` } });
+    return entry;
+  }
+
+  #register({ process, cgroup, container }: StartedProcess, { ref, owner, client, release, keyed }: Registration): ProcessEntry {
+    const { name, labels, lifetime, graceMs, forgetWhenDone } = owner;
     const entry = new ProcessEntry({
-      ref: { containerId, processId },
+      ref,
       process,
       cgroup,
       labels,
-      owner: client.name,
+      owner: name,
       lifetime,
       graceMs,
       ownsCgroup: true,
       signalLeader: (signal) => process.signal(signal),
+      facts: owner,
     });
-    const watch = watchLifetime(entry, request, client, { ...this.#host, onEnd: (reason) => void this.#endedBy(entry, reason) });
+    const ended = process.record.facts.exit !== undefined;
+    const watch = watchLifetime(entry, owner, client, { ...this.#host, onEnd: (reason) => void this.#endedBy(entry, reason) });
     const record: Record = { entry, container, keyed, lifetime: watch, release, endedAt: undefined };
     this.#records.set(process, record);
-    if (container === undefined) this.#guest.set(processId, entry);
+    if (container === undefined) this.#guest.set(ref.processId, entry);
     else void container.removed.then(() => this.#drop(record));
-    this.#tell('process.started', entry, { client, fields: { pid: `${process.identity.pid}` } });
-    void entry.ended.then((ended) => {
-      record.endedAt = ended.exit.exitedAt;
-      this.#host.events.append({ kind: 'process.exited', containerId, processId, exit: ended.exit, fields: endFields(ended) });
-      if (request.forgetWhenDone) void this.#forgetWhenDone(entry);
+    void entry.ended.then((report) => {
+      record.endedAt = report.exit.exitedAt;
+      // What had ended before an earlier agent did was told by that.
+      if (!ended) this.#host.events.append({ kind: 'process.exited', ...ref, exit: report.exit, fields: endFields(report) });
+      if (forgetWhenDone) void this.#forgetWhenDone(entry);
     });
     return entry;
   }
@@ -302,10 +332,13 @@ function endFields({ oomKilled, endedBy }: { oomKilled: boolean; endedBy: EndRea
 }
 
 /** A key that names two things is a mistake of the client's that must not go unseen. */
-function sameProgram(entry: ProcessEntry, { program, key }: StartRequest): ProcessEntry {
-  const [made, asked] = [entry.process.args, program.args];
-  if (made.length === asked.length && made.every((arg, index) => arg === asked[index])) return entry;
-  throw new AgentError('already_exists', `the key ${JSON.stringify(key)} has started another program`, {
-    fields: { field: 'key' },
-  });
+function sameRequest(entry: ProcessEntry, request: StartRequest): ProcessEntry {
+  if (entry.digest === digestOf(request)) return entry;
+  throw new AgentError(
+    'already_exists',
+    `the key ${JSON.stringify(request.key)} has started another program, or the same otherwise`,
+    {
+      fields: { field: 'key' },
+    },
+  );
 }

@@ -1,7 +1,16 @@
 // The lease of the whole sandbox: when no client renews it for its time, what is in the VM goes, and the VM with it.
 import { AgentError } from '../errors.ts';
+import type { StateStore } from '../keeper/journal.ts';
 import type { Clock } from './clock.ts';
-import { type Lease, startLease } from './leases.ts';
+import { type Lease, leftOf, startLease } from './leases.ts';
+
+export const SANDBOX_LEASE_KIND = 'sandbox-lease';
+
+/** What is written down of it. */
+export interface SandboxLeaseFacts {
+  readonly ttlMs: number;
+  readonly expiresAt: number | undefined;
+}
 
 const MIN_TTL_MS = 1_000;
 const MAX_TTL_MS = 86_400_000;
@@ -9,12 +18,19 @@ const MAX_TTL_MS = 86_400_000;
 export class SandboxLease {
   readonly #clock: Clock;
   readonly #onExpired: () => void;
+  readonly #state: StateStore | undefined;
   #lease: Lease | undefined;
 
-  /** @param onExpired called once, when a lease has run out */
-  constructor(onExpired: () => void, clock: Clock) {
+  /** @param onExpired called once, when a lease has run out @param state where it is written down */
+  constructor(onExpired: () => void, clock: Clock, state?: StateStore) {
     this.#onExpired = onExpired;
     this.#clock = clock;
+    this.#state = state;
+  }
+
+  /** As an earlier agent had it, with the time that is left. */
+  adopt({ ttlMs, expiresAt }: SandboxLeaseFacts): void {
+    this.#start(ttlMs, leftOf(ttlMs, expiresAt, this.#clock));
   }
 
   /**
@@ -25,6 +41,7 @@ export class SandboxLease {
     if (ttlMs === 0) {
       this.#lease?.cancel();
       this.#lease = undefined;
+      this.#state?.remove(SANDBOX_LEASE_KIND, '');
       return undefined;
     }
     if (ttlMs < MIN_TTL_MS || ttlMs > MAX_TTL_MS) {
@@ -32,8 +49,13 @@ export class SandboxLease {
         fields: { field: 'ttl_ms' },
       });
     }
-    if (this.#lease === undefined) this.#lease = startLease(ttlMs, this.#onExpired, this.#clock);
+    if (this.#lease === undefined) this.#start(ttlMs, ttlMs);
     else this.#lease.renew(ttlMs);
+    this.#state?.put(SANDBOX_LEASE_KIND, '', { ttlMs, expiresAt: this.#lease?.expiresAt } satisfies SandboxLeaseFacts);
     return ttlMs;
+  }
+
+  #start(ttlMs: number, leftMs: number): void {
+    this.#lease = startLease(ttlMs, this.#onExpired, this.#clock, { leftMs });
   }
 }

@@ -2,6 +2,7 @@
 // INVARIANTS: an id is in the registry from before its container's first effect until after its last trace is gone;
 // work on one container goes through its gate, and nothing here is held across two containers.
 import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { type AdoptedContainer, adoptContainer } from '../container/adopt-container.ts';
 import { removeTree } from '../container/bundle.ts';
 import type { Container } from '../container/container.ts';
 import type { ContainerHost } from '../container/container-host.ts';
@@ -15,9 +16,11 @@ import { AgentError } from '../errors.ts';
 import { setupDns } from '../guest/dns.ts';
 import { type KernelModule, loadKernelModules } from '../guest/modules.ts';
 import { pinSandboxNamespaces, type SandboxNamespaces, unpinSandboxNamespaces } from '../guest/namespaces.ts';
-import { EventLog } from './event-log.ts';
+import type { EventLog } from './event-log.ts';
 import { Gate } from './gate.ts';
 import { OomQueue } from './oom-queue.ts';
+import type { Lifetime } from './process-entry.ts';
+import { type ContainerOrigin, OOM_KIND, SANDBOX_KIND, type SandboxFacts } from './sandbox-facts.ts';
 
 /** Containers of one VM; the aim is 200 (design.md), and each costs fds. */
 const MAX_CONTAINERS = 512;
@@ -40,6 +43,9 @@ export interface CreateOptions extends CreateContainerRequest {
   readonly sandboxPidns: boolean;
   /** Two creates with one key are one create, as long as its container exists; '' for none. */
   readonly key?: string;
+  /** Written down with it, for sandbox/container-lifetime.ts. */
+  readonly lifetime?: Lifetime;
+  readonly clientSession?: string;
 }
 
 interface Entry {
@@ -49,7 +55,7 @@ interface Entry {
 }
 
 export class Sandbox {
-  readonly oom = new OomQueue();
+  readonly oom: OomQueue;
   readonly events: EventLog;
   /** Resolves when the sandbox has been destroyed: the agent is to end and the VM to power off. */
   readonly destroyed: Promise<void>;
@@ -67,8 +73,9 @@ export class Sandbox {
   #destroying = false;
   #markDestroyed: () => void;
 
-  constructor(host: Omit<ContainerHost, 'tell'>, events: EventLog = new EventLog()) {
+  constructor(host: Omit<ContainerHost, 'tell'>, events: EventLog) {
     this.events = events;
+    this.oom = new OomQueue((untold) => host.state.put(OOM_KIND, '', untold));
     this.#host = { ...host, tell: (event) => void events.append(event) };
     const { promise, resolve } = Promise.withResolvers<void>();
     this.destroyed = promise;
@@ -90,6 +97,8 @@ export class Sandbox {
       this.#refuseWhenDestroying();
       if (this.#entries.size > 0)
         throw new AgentError('failed_precondition', 'the sandbox has containers', { fields: { sandbox: this.#id } });
+      await this.#host.state.ready();
+      this.#write({ phase: 'making' });
       await this.#clear();
       await mkdir(this.#host.bundleDir, { recursive: true, mode: 0o711 });
       await loadKernelModules(options.kernelModules);
@@ -106,6 +115,7 @@ export class Sandbox {
         throw error;
       }
       if (options.id !== '') this.#id = options.id;
+      this.#write({ phase: 'made' });
       this.#host.log.info('sandbox created', { sandbox: this.#id, hostname: options.hostname });
       this.#host.tell({ kind: 'sandbox.created', fields: { sandbox: this.#id, hostname: options.hostname } });
     });
@@ -118,14 +128,56 @@ export class Sandbox {
     const earlier = this.#keyed.get(key);
     if (earlier !== undefined) return earlier;
     const making = this.#make(options);
-    this.#keyed.set(key, making);
-    const forget = () => this.#keyed.delete(key);
-    making.then((container) => void container.removed.then(forget), forget);
+    this.#rememberKey(key, making);
     return making;
   }
 
+  #rememberKey(key: string, making: Promise<Container>): void {
+    this.#keyed.set(key, making);
+    const forget = () => this.#keyed.delete(key);
+    making.then((container) => void container.removed.then(forget), forget);
+  }
+
+  /** Goes on as an earlier agent's sandbox. */
+  async adopt(facts: SandboxFacts): Promise<void> {
+    this.#id = facts.id;
+    this.#namespaces = facts.namespaces;
+    this.#guestHooks = facts.guestHooks;
+    this.#storages = this.#host.storages.hold(facts.storages);
+    if (facts.phase === 'making') await this.#clear();
+  }
+
+  /** A container of an earlier agent's, which nobody works on yet. */
+  async adoptContainer(adopted: AdoptedContainer): Promise<Container> {
+    const { id, more } = adopted.facts;
+    const container = await adoptContainer(this.#host, adopted, { onOom: this.#onOom });
+    this.#entries.set(id, { gate: new Gate(), container });
+    const { key } = more as ContainerOrigin;
+    if (key !== '') this.#rememberKey(key, Promise.resolve(container));
+    if (adopted.facts.sharesPidns) await this.#sharePidns(container);
+    return container;
+  }
+
+  /** Those that come may join the pid namespace of the first. */
+  async #sharePidns(container: Container): Promise<void> {
+    if (this.#pidns !== undefined) return;
+    this.#pidns = await openPidNamespace(container);
+    if (this.#pidns !== undefined && !container.record.facts.sharesPidns) container.record.update({ sharesPidns: true });
+  }
+
+  #write({ phase }: Pick<SandboxFacts, 'phase'>): void {
+    const facts: SandboxFacts = {
+      phase,
+      id: this.#id,
+      namespaces: this.#namespaces,
+      storages: this.#storages?.mountPoints ?? [],
+      guestHooks: this.#guestHooks,
+    };
+    this.#host.state.put(SANDBOX_KIND, '', facts);
+  }
+
   async #make(options: CreateOptions): Promise<Container> {
-    const { id } = options;
+    const { id, key = '', lifetime, clientSession } = options;
     checkContainerId(id);
     this.#refuseWhenDestroying();
     if (this.#entries.has(id)) {
@@ -140,9 +192,11 @@ export class Sandbox {
     this.#entries.set(id, entry);
     try {
       return await entry.gate.exclusive(async () => {
-        const container = await createContainer(this.#host, options, this.#view(options.sandboxPidns));
+        await this.#host.state.ready();
+        const more: ContainerOrigin = { key, lifetime, clientSession };
+        const container = await createContainer(this.#host, { ...options, more }, this.#view(options.sandboxPidns));
         entry.container = container;
-        this.#pidns ??= await openPidNamespace(container);
+        await this.#sharePidns(container);
         return container;
       });
     } catch (error) {
@@ -196,6 +250,7 @@ export class Sandbox {
   async destroy(): Promise<void> {
     if (this.#destroying) throw new AgentError('internal', 'failed to get sandbox sender channel');
     this.#destroying = true;
+    this.#write({ phase: 'destroying' });
     this.oom.close();
     const results = await Promise.allSettled(this.containers.map(({ id }) => this.removeContainer(id)));
     await this.#host.storages.releaseAll();
@@ -233,13 +288,15 @@ export class Sandbox {
       guestHooks: this.#guestHooks,
       guestNetns: `/proc/${process.pid}/ns/net`,
       initOf: (name: string) => this.containers.find((container) => isCalled(container, name))?.init,
-      onOom: (id: string) => {
-        this.#host.log.warn('out of memory', { container: id });
-        this.oom.push(id);
-        this.#host.tell({ kind: 'oom.killed', containerId: id });
-      },
+      onOom: this.#onOom,
     };
   }
+
+  readonly #onOom = (id: string) => {
+    this.#host.log.warn('out of memory', { container: id });
+    this.oom.push(id);
+    this.#host.tell({ kind: 'oom.killed', containerId: id });
+  };
 
   /** Takes down what an earlier sandbox, or a half-made one, left mounted. */
   async #clear(): Promise<void> {

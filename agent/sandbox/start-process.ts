@@ -7,6 +7,7 @@ import type { ContainerProcess } from '../process/container-process.ts';
 import { failureOfRuntime, startError } from '../process/start-failure.ts';
 import type { OutputOptions } from '../process/stdio.ts';
 import type { GuestProcesses } from './guest-processes.ts';
+import type { OwnerFacts } from './owner-facts.ts';
 import type { Lifetime } from './process-entry.ts';
 import { checkProgram, type Program, toLaunchSpec, toProcessSpec } from './program.ts';
 
@@ -27,6 +28,8 @@ export interface StartRequest {
   readonly graceMs: number;
   readonly labels: Readonly<Record<string, string>>;
   readonly forgetWhenDone: boolean;
+  /** Written down with it (owner-facts.ts). */
+  readonly owner?: OwnerFacts;
 }
 
 export interface StartedProcess {
@@ -36,11 +39,11 @@ export interface StartedProcess {
 }
 
 export async function startInContainer(container: Container, request: StartRequest): Promise<StartedProcess> {
-  const { processId, program, output, stdin } = request;
+  const { processId, program, output, stdin, owner } = request;
   checkProgram(program);
   const spec = toProcessSpec(program, container.spec);
   try {
-    const process = await container.exec(processId, spec, { keep: true, output, stdin });
+    const process = await container.exec(processId, spec, { keep: true, output, stdin, owner });
     return { process, cgroup: container.cgroupOf(process), container };
   } catch (error) {
     // Refusals of ours are about the request; what crun says is about the program.
@@ -50,8 +53,9 @@ export async function startInContainer(container: Container, request: StartReque
 }
 
 export async function startInGuest(guest: Pick<GuestProcesses, 'start'>, request: StartRequest): Promise<StartedProcess> {
-  const { processId, program, output, stdin } = request;
+  const { processId, program, output, stdin, owner } = request;
   checkProgram(program);
-  const { process, cgroup } = await guest.start({ processId, spec: toLaunchSpec(program), output, stdin, size: program.size });
+  const spec = toLaunchSpec(program);
+  const { process, cgroup } = await guest.start({ processId, spec, output, stdin, size: program.size, owner });
   return { process, cgroup, container: undefined };
 }

@@ -130,7 +130,9 @@ function dialError(error: unknown, endpoint: Endpoint, timedOut: boolean, timeou
   const fields = { endpoint: address };
   if (timedOut || errnoOf(error) === 'ETIMEDOUT') {
     const none =
-      endpoint.kind === 'serial' ? 'no agent answers on the line (is this its port, and does it listen there?)' : 'no connection';
+      endpoint.kind === 'serial'
+        ? 'no agent answers on the line (is this its port, does it listen there, has another client the line?)'
+        : 'no connection';
     return new AgentError('deadline_exceeded', `dial ${address}: ${none} within ${timeoutMs} ms`, { cause: error, fields });
   }
   if (error instanceof Error && error.name === 'AbortError') {

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { berth } from '#proto/berth.js';
 import { AgentError, hasCode } from '../../agent/errors.ts';
 import type { CallOptions, RpcChannel } from '../rpc/channel.ts';
-import { connect } from '../rpc/connect.ts';
+import { connect, keepsAsking } from '../rpc/connect.ts';
 import { type MethodTypes, openStream, type TypedStream } from '../rpc/typed.ts';
 import { version } from '../version.ts';
 import { type Feature, UnsupportedError } from './unsupported.ts';
@@ -150,7 +150,9 @@ export class Link implements AsyncDisposable {
     for (let pauseMs = FIRST_REDIAL_MS; ; pauseMs = Math.min(2 * pauseMs, LAST_REDIAL_MS)) {
       const left = deadline - performance.now();
       try {
-        return await this.#attempt(once ? ONLY_ATTEMPT_MS : Math.max(1, Math.ceil(Math.min(ATTEMPT_MS, left))));
+        return await this.#attempt(
+          once ? ONLY_ATTEMPT_MS : Math.max(1, Math.ceil(keepsAsking(this.address) ? left : Math.min(ATTEMPT_MS, left))),
+        );
       } catch (error) {
         this.#end.signal.throwIfAborted();
         if (!mayPass(error)) throw error;

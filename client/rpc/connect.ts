@@ -13,6 +13,14 @@ export interface ConnectOptions extends DialOptions {
 }
 
 /**
+ * Whether dialling that address is best left alone for as long as there is time: a client of a serial line asks again by itself, and hanging
+ * up to dial again would only make the line take longer.
+ */
+export function keepsAsking(address: string): boolean {
+  return /^serial:/.test(address);
+}
+
+/**
  * Dials an agent once: `vsock://cid:port`, `hvsock://path:port`, `unix://path` or `serial://path`.
  * @throws {AgentError} as `dial` and `parseEndpoint` do
  */

@@ -16,6 +16,12 @@
 
 namespace berth {
 
+namespace {
+
+constexpr int kAttempts = 16;
+
+}  // namespace
+
 UniqueFd EnterRoot(int pidfd) {
   if (setns(pidfd, CLONE_NEWNS) != 0) return UniqueFd(-1);
   return UniqueFd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -25,7 +31,13 @@ UniqueFd OpenInRoot(int root, const std::string& path, uint64_t flags) {
   open_how how{};
   how.flags = flags | O_CLOEXEC;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  return UniqueFd(static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
+  long fd = -1;
+  // The kernel gives up with EAGAIN when something is renamed while it walks over a "..".
+  for (int attempt = 0; attempt < kAttempts; attempt++) {
+    fd = syscall(SYS_openat2, root, path.c_str(), &how, sizeof how);
+    if (fd >= 0 || (errno != EAGAIN && errno != EINTR)) break;
+  }
+  return UniqueFd(static_cast<int>(fd));
 }
 
 namespace {

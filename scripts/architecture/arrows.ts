@@ -10,12 +10,14 @@ export interface Part {
 }
 
 const ERRORS_AND_LOG = ['agent/errors.ts', 'agent/log.ts'];
+const FAULTS = ['agent/fault-point.ts'];
 const CONFIG_TYPES = ['agent/config/'];
 
 export const PARTS: readonly Part[] = [
   { path: 'agent/errors.ts', mayImport: [] },
   { path: 'agent/log.ts', mayImport: [] },
   { path: 'agent/version.ts', mayImport: [] },
+  { path: 'agent/fault-point.ts', mayImport: [] },
   { path: 'agent/log-line.ts', mayImport: ERRORS_AND_LOG },
   { path: 'agent/log-clock.ts', mayImport: [] },
   { path: 'agent/log-sink.ts', mayImport: ['agent/errors.ts'] },
@@ -26,6 +28,7 @@ export const PARTS: readonly Part[] = [
   { path: 'agent/main.ts', mayImport: ['agent/', 'native/index.ts'] },
   { path: 'agent/agent.ts', mayImport: ['agent/', 'native/index.ts'] },
   { path: 'agent/diagnostics.ts', mayImport: ['agent/', 'native/index.ts'] },
+  { path: 'agent/recovery.ts', mayImport: ['agent/'] },
   { path: 'agent/warm-up.ts', mayImport: ['agent/'] },
 
   { path: 'agent/config/', mayImport: ERRORS_AND_LOG },
@@ -61,17 +64,25 @@ export const PARTS: readonly Part[] = [
   { path: 'agent/policy/', mayImport: ERRORS_AND_LOG },
   {
     path: 'agent/sandbox/',
-    mayImport: [...ERRORS_AND_LOG, 'agent/container/', 'agent/process/', 'agent/guest/', 'agent/keeper/', 'native/index.ts'],
+    mayImport: [
+      ...ERRORS_AND_LOG,
+      ...FAULTS,
+      'agent/container/',
+      'agent/process/',
+      'agent/guest/',
+      'agent/keeper/',
+      'native/index.ts',
+    ],
     mayImportTypes: CONFIG_TYPES,
   },
   {
     path: 'agent/container/',
-    mayImport: [...ERRORS_AND_LOG, 'agent/process/', 'agent/guest/', 'agent/keeper/', 'native/index.ts'],
+    mayImport: [...ERRORS_AND_LOG, ...FAULTS, 'agent/process/', 'agent/guest/', 'agent/keeper/', 'native/index.ts'],
     mayImportTypes: CONFIG_TYPES,
   },
   {
     path: 'agent/guest/',
-    mayImport: [...ERRORS_AND_LOG, 'agent/process/', 'agent/keeper/', 'native/index.ts'],
+    mayImport: [...ERRORS_AND_LOG, ...FAULTS, 'agent/process/', 'agent/keeper/', 'native/index.ts'],
     mayImportTypes: CONFIG_TYPES,
   },
   { path: 'agent/process/', mayImport: [...ERRORS_AND_LOG, 'agent/keeper/', 'native/index.ts'], mayImportTypes: CONFIG_TYPES },

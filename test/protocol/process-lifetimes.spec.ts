@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { berth } from '#proto/berth.js';
+import { WORKLOAD_CGROUP } from '../../agent/container/spec/context.ts';
 import type { AgentError } from '../../agent/errors.ts';
 import { readMounts } from '../../agent/guest/mount-table.ts';
 import { method, serviceClient } from '../../client/rpc/typed.ts';
@@ -265,7 +266,8 @@ describe('a process of berth.v1', function () {
   it('leaves no cgroup behind', async () => {
     const root = (await readMounts()).find(({ fstype }) => fstype === 'cgroup2')!.target;
     const count = async () =>
-      (await readdir(join(root, 'processes'), { withFileTypes: true })).filter((entry) => entry.isDirectory()).length;
+      (await readdir(join(root, WORKLOAD_CGROUP, 'processes'), { withFileTypes: true })).filter((entry) => entry.isDirectory())
+        .length;
     const before = await count();
     const refs = await Promise.all(Array.from({ length: 8 }, () => sh('sleep 0.1')));
     assert.ok((await count()) >= refs.length);

@@ -6,12 +6,10 @@ import { AgentError } from '../../errors.ts';
 import { setClock } from '../../guest/clock.ts';
 import { addEntropy } from '../../guest/entropy.ts';
 import { bootId, readGuestFacts } from '../../guest/facts.ts';
-import type { Logger } from '../../log.ts';
 import type { Method } from '../../rpc/service.ts';
 import { CLIENT_LIMITS, type Clients } from '../../sandbox/clients.ts';
-import { SYSTEM_CLOCK } from '../../sandbox/clock.ts';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
-import { SandboxLease } from '../../sandbox/sandbox-lease.ts';
+import type { SandboxLease } from '../../sandbox/sandbox-lease.ts';
 import { AGENT_VERSION } from '../../version.ts';
 import { berthService } from './method.ts';
 
@@ -41,20 +39,26 @@ const NS_PER_SEC = 1_000_000_000n;
 export interface AgentSelf {
   readonly generation: number;
   readonly runtimeVersion: () => Promise<string>;
-  readonly log: Logger;
+  /** Resolves when what a client is told will outlive this agent. */
+  readonly ready: () => Promise<void>;
+  /** Why what this agent took over from an earlier one may not be all; '' when it is. */
+  readonly degraded: () => string;
 }
 
-export function agentMethods(sandbox: Sandbox, clients: Clients, self: AgentSelf): Method[] {
+export interface AgentMethodOptions {
+  readonly sandbox: Sandbox;
+  readonly clients: Clients;
+  readonly self: AgentSelf;
+  readonly lease: SandboxLease;
+}
+
+export function agentMethods({ sandbox, clients, self, lease }: AgentMethodOptions): Method[] {
   const { unary } = berthService('Agent', clients);
-  const lease = new SandboxLease(() => {
-    sandbox.events.append({ kind: 'sandbox.lease', fields: { reason: 'ran out' } });
-    // What can't be removed is told in the log, and the VM powers off all the same.
-    sandbox.destroy().catch((error: unknown) => self.log.error('the sandbox did not go in order', { error }));
-  }, SYSTEM_CLOCK);
   return [
     unary('Hello', v1.HelloRequest, v1.HelloResponse, async ({ name, version, session }, { caller }) => {
       checkName('name', name);
       checkName('version', version);
+      await self.ready();
       const fresh = (await promisify(randomBytes)(16)).toString('hex');
       const client = clients.hello(caller, { name, version, session }, fresh);
       return {

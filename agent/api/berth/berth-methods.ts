@@ -1,14 +1,10 @@
 // All of berth.v1. Loaded with its messages at the first call or the first gRPC client, so that an agent that only meets Kata never pays.
 import { bootId } from '../../guest/facts.ts';
-import type { Logger } from '../../log.ts';
 import type { Turns } from '../../process/stream/turns.ts';
 import type { Method } from '../../rpc/service.ts';
 import type { Clients } from '../../sandbox/clients.ts';
-import { SYSTEM_CLOCK } from '../../sandbox/clock.ts';
-import { ContainerLifetimes } from '../../sandbox/container-lifetime.ts';
+import type { Core } from '../../sandbox/core.ts';
 import { FileRoots, type FileRootsHost } from '../../sandbox/file-roots.ts';
-import { GuestProcesses, type GuestProcessHost } from '../../sandbox/guest-processes.ts';
-import { ProcessTable } from '../../sandbox/process-table.ts';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
 import type { Tunnels } from '../../sandbox/tunnels.ts';
 import { type AgentSelf, agentMethods } from './agent.ts';
@@ -25,18 +21,15 @@ export interface BerthHost {
   readonly self: AgentSelf;
   readonly use: AgentUse;
   readonly turns: Turns;
-  readonly guestProcesses: GuestProcessHost;
   readonly door: FileRootsHost['door'];
-  readonly log: Logger;
+  readonly core: Core;
 }
 
-export function berthMethods({ sandbox, clients, self, use, turns, guestProcesses, door, log }: BerthHost): Method[] {
-  const guest = new GuestProcesses(guestProcesses);
-  const processes = new ProcessTable({ sandbox, guest, events: sandbox.events, clients, clock: SYSTEM_CLOCK, log });
-  const lifetimes = new ContainerLifetimes({ sandbox, processes, clients, clock: SYSTEM_CLOCK, events: sandbox.events, log });
+export function berthMethods({ sandbox, clients, self, use, turns, door, core }: BerthHost): Method[] {
+  const { processes, lifetimes, lease } = core;
   const tunnels = tunnelsOf(sandbox);
   return [
-    ...agentMethods(sandbox, clients, self),
+    ...agentMethods({ sandbox, clients, self, lease }),
     ...containerMethods({ sandbox, clients, processes, lifetimes, bootId }),
     ...processMethods({ processes, clients, turns, bootId }),
     ...fileMethods({ roots: new FileRoots({ sandbox, door }), clients, turns }),

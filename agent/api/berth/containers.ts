@@ -52,6 +52,8 @@ export function containerMethods({ sandbox, clients, processes, lifetimes, bootI
         key: checkKey(request.key),
         labels: checkLabels(request.labels),
         owner: client.name,
+        lifetime,
+        clientSession: client.session,
         output: toOutput(request),
         stdin: request.stdin,
       });

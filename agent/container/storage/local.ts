@@ -4,7 +4,7 @@ import { AgentError } from '../../errors.ts';
 import { giveToGroup, parseGid } from './ephemeral.ts';
 import { makeDirectory, withDirectory } from './guest-path.ts';
 import { takeOption } from './mount-options.ts';
-import type { StorageDriver } from './storage.ts';
+import { NOTHING_TO_DETACH, type StorageDriver } from './storage.ts';
 
 const SETGID = 0o2000;
 
@@ -17,7 +17,7 @@ export const local: StorageDriver = {
     await makeDirectory(mountPoint, mode ?? 0o755);
     if (gid !== undefined) await giveToGroup(mountPoint, gid, (mode ?? 0o775) | SETGID);
     else if (mode !== undefined) await withDirectory(mountPoint, {}, (directory) => chmod(directory, mode));
-    return async () => {};
+    return NOTHING_TO_DETACH;
   },
 };
 

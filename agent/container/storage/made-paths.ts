@@ -21,3 +21,15 @@ export async function leave(path: string): Promise<void> {
     if (made.get(at) === one) made.delete(at);
   }
 }
+
+/** The path and those above it that were made here: for an agent that comes after this one. */
+export function madeUpTo(path: string): string[] {
+  const paths: string[] = [];
+  for (let at = path; made.has(at); at = splitPath(at).parent) paths.push(at);
+  return paths;
+}
+
+/** As an earlier agent made them. */
+export function adoptMade(paths: readonly string[]): void {
+  for (const path of paths) if (made.size < MAX_PATHS) made.set(path, Symbol(path));
+}

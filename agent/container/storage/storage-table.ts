@@ -6,17 +6,19 @@
 import { MS } from '../../../native/index.ts';
 import { AgentError } from '../../errors.ts';
 import { Lane } from '../../guest/lane.ts';
+import type { StateStore } from '../../keeper/journal.ts';
 import { blk, mmioblk, nvdimm, scsi } from './blk.ts';
 import { ephemeral } from './ephemeral.ts';
 import { applyFsGroup } from './fs-group.ts';
 import { local } from './local.ts';
+import { adoptMade, leave, madeUpTo } from './made-paths.ts';
 import { parseMountOptions } from './mount-options.ts';
-import { checkMountPoint } from './mount-target.ts';
+import { checkMountPoint, unmountFrom } from './mount-target.ts';
 import { multiLayerErofs } from './multi-layer-erofs.ts';
 import { overlayfs } from './overlayfs.ts';
 import { type Progress, withPatience } from './patience.ts';
 import { groupLayers } from './root-layers.ts';
-import type { Detach, Storage, StorageDriver, StorageHost } from './storage.ts';
+import { type Detach, NOTHING_TO_DETACH, type Storage, type StorageDriver, type StorageHost } from './storage.ts';
 import { virtioFs } from './virtio-fs.ts';
 import { watchableBind } from './watchable-bind.ts';
 
@@ -47,6 +49,19 @@ export interface HeldStorages {
   readonly mountPoints: readonly string[];
 }
 
+export const STORAGE_KIND = 'storage';
+
+/** What is written down of one mount point. */
+export interface StorageFacts {
+  readonly storage: Storage;
+  readonly containerId: string;
+  readonly attached: boolean;
+  /** The mount is the agent's to take off. */
+  readonly ours: boolean;
+  /** Of the mount point and what is above it. */
+  readonly made: readonly string[];
+}
+
 interface Entry {
   readonly storage: Storage;
   holders: number;
@@ -70,6 +85,8 @@ class Held implements HeldStorages {
 }
 
 export interface TableLimits {
+  /** Where what is attached is written down. */
+  readonly state?: StateStore;
   readonly attachPatienceMs?: number;
   readonly detachPatienceMs?: number;
 }
@@ -79,12 +96,14 @@ export class StorageTable {
   readonly #drivers: ReadonlyMap<string, StorageDriver>;
   readonly #entries = new Map<string, Entry>();
   readonly #attaching = new Lane({ name: 'attached-storages', width: MAX_ATTACHING, maxWaiting: 1024 });
+  readonly #state: StateStore | undefined;
   readonly #attachPatienceMs: number;
   readonly #detachPatienceMs: number;
 
   constructor(host: StorageHost, drivers: readonly StorageDriver[] = STORAGE_DRIVERS, limits: TableLimits = {}) {
     this.#host = host;
     this.#drivers = new Map(drivers.map((driver) => [driver.name, driver]));
+    this.#state = limits.state;
     this.#attachPatienceMs = limits.attachPatienceMs ?? ATTACH_PATIENCE_MS;
     this.#detachPatienceMs = limits.detachPatienceMs ?? DETACH_PATIENCE_MS;
   }
@@ -146,6 +165,46 @@ export class StorageTable {
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
+  /** Goes on with what an earlier agent attached. Nobody holds it until `hold`. */
+  async adopt({ storage, containerId, attached, ours, made }: StorageFacts): Promise<void> {
+    const { mountPoint } = storage;
+    const driver = this.#drivers.get(storage.driver);
+    adoptMade(made);
+    const detachMount = async () => {
+      await unmountFrom(this.#host.door, mountPoint);
+      await leave(mountPoint);
+    };
+    const detach =
+      attached && driver?.adopt !== undefined
+        ? await driver.adopt(storage, this.#host, containerId || undefined)
+        : ours && storage.driver !== 'local'
+          ? detachMount
+          : NOTHING_TO_DETACH;
+    this.#entries.set(mountPoint, { storage, holders: 0, detach, turn: Promise.resolve() });
+  }
+
+  /** What one holder had of an earlier agent; mount points that are not known are left out. */
+  hold(mountPoints: readonly string[]): HeldStorages {
+    const held = new Held();
+    for (const mountPoint of mountPoints) {
+      const entry = this.#entries.get(mountPoint);
+      if (entry === undefined) continue;
+      entry.holders++;
+      held.holds.push({ entry, given: false });
+    }
+    return held;
+  }
+
+  /** Detaches what nobody holds and nobody will ask for: left by what was half made. The first failure is thrown after all were tried. */
+  async releaseUnheld(): Promise<void> {
+    const failures: unknown[] = [];
+    for (const entry of [...this.#entries.values()].reverse()) {
+      if (entry.holders > 0 || entry.storage.shared) continue;
+      await this.#detachInTime(entry, () => this.#detach(entry)).catch((error: unknown) => failures.push(error));
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+
   #check(storage: Storage): { storage: Storage; driver: StorageDriver } {
     const driver = this.#drivers.get(storage.driver);
     if (driver === undefined) {
@@ -187,6 +246,7 @@ export class StorageTable {
     try {
       await this.#attaching.run(async () => {
         progress.moved(this.#attachPatienceMs + (this.#host.hotplugTimeoutMs ?? 0) + (driver.extraPatienceMs?.(storage) ?? 0));
+        this.#write(storage, { containerId, attached: false, ours: true });
         const detach = await driver.attach(storage, this.#host, containerId);
         try {
           if (storage.fsGroup) await applyFsGroup(storage.mountPoint, storage.fsGroup, isReadOnly(storage), progress);
@@ -195,9 +255,10 @@ export class StorageTable {
           throw error;
         }
         entry.detach = detach;
+        this.#write(storage, { containerId, attached: true, ours: detach !== NOTHING_TO_DETACH });
       }, progress.signal);
     } catch (error) {
-      this.#entries.delete(storage.mountPoint);
+      this.#forget(storage.mountPoint);
       throw error;
     }
   }
@@ -216,7 +277,17 @@ export class StorageTable {
     const { mountPoint } = entry.storage;
     if (this.#entries.get(mountPoint) !== entry) return;
     await entry.detach?.();
+    this.#forget(mountPoint);
+  }
+
+  #forget(mountPoint: string): void {
     this.#entries.delete(mountPoint);
+    this.#state?.remove(STORAGE_KIND, mountPoint);
+  }
+
+  #write(storage: Storage, { containerId = '', ...facts }: Partial<StorageFacts> & { containerId?: string | undefined }): void {
+    const { mountPoint } = storage;
+    this.#state?.put(STORAGE_KIND, mountPoint, { storage, containerId, made: madeUpTo(mountPoint), ...facts });
   }
 
   async #detachInTime(entry: Entry, step: () => Promise<void>): Promise<void> {

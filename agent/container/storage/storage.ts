@@ -43,10 +43,15 @@ export interface StorageHost extends DeviceHost {
 /** Undoes what `attach` did. Never called twice, nor at the same time as anything else on this mount point. */
 export type Detach = () => Promise<void>;
 
+/** Of an attach that made nothing of its own to take away again. */
+export const NOTHING_TO_DETACH: Detach = async () => {};
+
 export interface StorageDriver {
   readonly name: string;
   /** How much longer than usual an attach may take: a file system has to be made first. */
   extraPatienceMs?(storage: Storage): number;
   /** Leaves nothing behind when it fails. @param containerId absent for a storage of the sandbox */
   attach(storage: Storage, host: StorageHost, containerId: string | undefined): Promise<Detach>;
+  /** Goes on with what an earlier agent attached; without it there is only its mount to be taken off in the end. */
+  adopt?(storage: Storage, host: StorageHost, containerId: string | undefined): Promise<Detach>;
 }

@@ -2,7 +2,7 @@
 import { readMounts } from '../../guest/mount-table.ts';
 import { parseMountOptions } from './mount-options.ts';
 import { mountOn } from './mount-target.ts';
-import type { StorageDriver } from './storage.ts';
+import { NOTHING_TO_DETACH, type StorageDriver } from './storage.ts';
 
 export const virtioFs: StorageDriver = {
   name: 'virtio-fs',
@@ -10,7 +10,7 @@ export const virtioFs: StorageDriver = {
     const options = parseMountOptions(storage.options);
     // Mounted at boot or by an earlier agent: it is used as it is, and is not ours to unmount.
     const mounted = (await readMounts()).some(({ target, fstype }) => target === storage.mountPoint && fstype === 'virtiofs');
-    if (mounted) return async () => {};
+    if (mounted) return NOTHING_TO_DETACH;
     return await mountOn(door, storage.mountPoint, { source: storage.source, fstype: storage.fstype || 'virtiofs' }, options);
   },
 };

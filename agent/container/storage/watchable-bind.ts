@@ -4,4 +4,5 @@ import type { StorageDriver } from './storage.ts';
 export const watchableBind: StorageDriver = {
   name: 'watchable-bind',
   attach: async (storage, host) => await (await import('./watchable/attach.ts')).attachWatchable(storage, host),
+  adopt: async (storage, host) => await (await import('./watchable/attach.ts')).adoptWatchable(storage, host),
 };

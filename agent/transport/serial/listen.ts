@@ -8,8 +8,12 @@ import { checkPipeHandles } from '../pipe-handle.ts';
 import { findPort, type OpenPort, openPort } from './port.ts';
 import { ServerLink } from './server-link.ts';
 
-/** While nobody is connected at the host's end of a virtio-serial port, it reads as ended. */
-const AGAIN_MS = 200;
+/**
+ * While nobody is connected at the host's end of a virtio-serial port, it reads as ended. It is looked at again soon after a client has left,
+ * less often when none comes.
+ */
+const AGAIN_MS = 100;
+const AGAIN_AT_LAST_MS = 500;
 const AFTER_FAILURE_MS = 1_000;
 /** A port's name comes to the kernel by a message of its own, some time after the device. */
 const NAME_LOOKS = 20;
@@ -26,6 +30,7 @@ export async function listenSerial(
   let closed = false;
   let link: ServerLink | undefined;
   let timer: NodeJS.Timeout | undefined;
+  let pauseMs = AGAIN_MS;
   const again = (ms: number) => {
     if (!closed) timer = setTimeout(() => void reopen(), ms);
   };
@@ -35,8 +40,14 @@ export async function listenSerial(
       probeMs,
       peer: `serial:${endpoint.path}`,
       log,
-      onConnection,
-      onClose: () => again(AGAIN_MS),
+      onConnection: (connection) => {
+        pauseMs = AGAIN_MS;
+        onConnection(connection);
+      },
+      onClose: () => {
+        again(pauseMs);
+        pauseMs = Math.min(2 * pauseMs, AGAIN_AT_LAST_MS);
+      },
     });
   };
   const reopen = async () => {

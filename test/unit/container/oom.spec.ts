@@ -35,7 +35,7 @@ describe('the watch for out-of-memory kills', () => {
     },
   };
   const start = async () => {
-    watch = await watchOom(directory, (count) => kills.push(count), door);
+    watch = await watchOom(directory, (count) => kills.push(count), { door });
   };
   const write = (text: string) => writeFile(join(directory, 'memory.events'), text);
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { native } from '../../../native/index.ts';
 import { openFds } from './fixture.ts';
+import { type Kind, promising, verbs, withoutArguments } from './verbs.ts';
 
 const angry = {
   valueOf() {
@@ -27,7 +28,6 @@ const never = fc.constantFrom<unknown>(
   Number.NaN,
 );
 
-type Kind = 'fd' | 'uint32' | 'uint16' | 'bytes' | 'bigint' | 'text' | 'texts' | 'ints' | 'callback' | 'data' | 'object';
 /** For each kind of argument, values that are not of it. undefined stands for an argument left out. */
 const wrong: Record<Kind, fc.Arbitrary<unknown>> = {
   fd: fc.oneof(
@@ -36,6 +36,7 @@ const wrong: Record<Kind, fc.Arbitrary<unknown>> = {
     fc.bigInt(),
     fc.constantFrom(undefined, -1, 1.5, 2 ** 31, Number.POSITIVE_INFINITY, -(2 ** 53)),
   ),
+  int32: fc.oneof(never, fc.string(), fc.bigInt(), fc.constantFrom(undefined, 0.1, 2 ** 31, -(2 ** 31) - 1)),
   uint32: fc.oneof(never, fc.string(), fc.bigInt(), fc.constantFrom(undefined, -1, 0.1, 2 ** 32, Number.NEGATIVE_INFINITY)),
   uint16: fc.oneof(never, fc.string(), fc.bigInt(), fc.constantFrom(undefined, -1, 0.1, 2 ** 16)),
   bytes: fc.oneof(never, fc.string(), fc.bigInt(), fc.constantFrom(undefined, 0, -1, 2 ** 31)),
@@ -64,199 +65,6 @@ const wrong: Record<Kind, fc.Arbitrary<unknown>> = {
   ),
   object: fc.oneof(fc.constantFrom<unknown>(undefined, null, true, Symbol('x'), Number.NaN), fc.string(), fc.double()),
 };
-
-const f = () => {};
-/** Each verb with the names and kinds of its arguments, and a call that would be right. */
-const verbs: Record<string, [name: string, kind: Kind, right: unknown][]> = {
-  vsockListen: [
-    ['cid', 'uint32', 1],
-    ['port', 'uint32', 1],
-    ['backlog', 'fd', 1],
-  ],
-  vsockAccept: [
-    ['listenFd', 'fd', 1],
-    ['allowedCid', 'uint32', 1],
-    ['onConnection', 'callback', f],
-  ],
-  vsockConnect: [
-    ['cid', 'uint32', 1],
-    ['port', 'uint32', 1],
-    ['timeoutMs', 'fd', 1],
-  ],
-  vsockPeer: [['fd', 'fd', 1]],
-  vsockLocal: [['fd', 'fd', 1]],
-  spawn: [['spec', 'object', {}]],
-  watchChild: [
-    ['pidfd', 'fd', 1],
-    ['onExit', 'callback', f],
-  ],
-  watchGone: [
-    ['pidfd', 'fd', 1],
-    ['onGone', 'callback', f],
-  ],
-  pidfdOpen: [['pid', 'fd', 1]],
-  pidfdSendSignal: [
-    ['pidfd', 'fd', 1],
-    ['signal', 'fd', 0],
-  ],
-  setPipeSize: [
-    ['fd', 'fd', 1],
-    ['bytes', 'bytes', 1],
-  ],
-  close: [['fd', 'fd', 1]],
-  watchReadable: [
-    ['fd', 'fd', 1],
-    ['onReadable', 'callback', f],
-  ],
-  watchPriority: [
-    ['fd', 'fd', 1],
-    ['onEvent', 'callback', f],
-  ],
-  sendFds: [
-    ['socketFd', 'fd', 1],
-    ['data', 'data', Buffer.from('x')],
-    ['fds', 'ints', []],
-  ],
-  recvFds: [
-    ['socketFd', 'fd', 1],
-    ['maxBytes', 'bytes', 1],
-  ],
-  unixListen: [
-    ['path', 'text', '/tmp/x'],
-    ['backlog', 'fd', 1],
-  ],
-  unixAccept: [['listenFd', 'fd', 1]],
-  setWinsize: [
-    ['fd', 'fd', 1],
-    ['rows', 'uint16', 1],
-    ['columns', 'uint16', 1],
-  ],
-  getWinsize: [['fd', 'fd', 1]],
-  makeRaw: [['fd', 'fd', 1]],
-  restoreTerminal: [
-    ['fd', 'fd', 1],
-    ['state', 'data', Buffer.alloc(60)],
-  ],
-  mount: [
-    ['source', 'text', 'x'],
-    ['target', 'text', '/x'],
-    ['fstype', 'text', 'x'],
-    ['flags', 'uint32', 0],
-    ['data', 'text', ''],
-  ],
-  umount: [
-    ['target', 'text', '/x'],
-    ['flags', 'fd', 0],
-  ],
-  setHostname: [['name', 'text', 'x']],
-  setTimeOfDay: [
-    ['seconds', 'bigint', -1n],
-    ['microseconds', 'uint32', 0],
-  ],
-  reboot: [['command', 'uint32', 1]],
-  pinNamespace: [
-    ['kind', 'text', 'ipc'],
-    ['path', 'text', '/no/such/x'],
-  ],
-  openBeneath: [
-    ['directory', 'fd', 0],
-    ['path', 'text', 'x'],
-    ['flags', 'uint32', 0],
-    ['mode', 'uint16', 0],
-  ],
-  openInProcess: [
-    ['pidfd', 'fd', 0],
-    ['path', 'text', '/x'],
-    ['flags', 'uint32', 0],
-  ],
-  socketIn: [
-    ['pidfd', 'fd', 0],
-    ['family', 'text', 'unix'],
-  ],
-  connectSocket: [
-    ['socketFd', 'fd', 0],
-    ['address', 'text', '/no/such/x'],
-    ['port', 'uint16', 0],
-    ['timeoutMs', 'uint32', 0],
-  ],
-  receive: [
-    ['fd', 'fd', 0],
-    ['buffer', 'data', Buffer.alloc(1)],
-  ],
-  transmit: [
-    ['fd', 'fd', 0],
-    ['data', 'data', Buffer.from('x')],
-  ],
-  shutdownWrites: [['fd', 'fd', 0]],
-  resetOnClose: [['fd', 'fd', 0]],
-  copyMount: [
-    ['sourcePidfd', 'fd', 0],
-    ['sourcePath', 'text', '/x'],
-    ['targetPidfd', 'fd', 0],
-    ['targetPath', 'text', '/x'],
-  ],
-  addEntropy: [['data', 'data', Buffer.from('x')]],
-  memfdCreate: [['name', 'text', 'x']],
-  reopen: [['fd', 'fd', 0]],
-  rewind: [['fd', 'fd', 0]],
-  splice: [
-    ['from', 'fd', 0],
-    ['to', 'fd', 0],
-    ['maxBytes', 'bytes', 1],
-  ],
-  sendFile: [
-    ['to', 'fd', 0],
-    ['file', 'fd', 0],
-    ['maxBytes', 'bytes', 1],
-  ],
-  readAt: [
-    ['fd', 'fd', 0],
-    ['buffer', 'data', Buffer.alloc(1)],
-    ['offset', 'bigint', 0n],
-  ],
-  writeAt: [
-    ['fd', 'fd', 0],
-    ['data', 'data', Buffer.alloc(1)],
-    ['offset', 'bigint', 0n],
-  ],
-  punchHole: [
-    ['fd', 'fd', 0],
-    ['from', 'bigint', 0n],
-    ['to', 'bigint', 1n],
-  ],
-  isReadable: [['fd', 'fd', 0]],
-  filePosition: [['fd', 'fd', 0]],
-  fileSize: [['fd', 'fd', 0]],
-  openTerminalPeer: [['master', 'fd', 0]],
-  watchWritable: [
-    ['fd', 'fd', 0],
-    ['onWritable', 'callback', () => {}],
-  ],
-  swapOn: [
-    ['path', 'text', '/no/such/x'],
-    ['flags', 'uint32', 0],
-  ],
-  growXfs: [
-    ['path', 'text', '/no/such/x'],
-    ['bytes', 'bigint', 1n],
-  ],
-  ueventReceive: [['fd', 'fd', 0]],
-};
-const withoutArguments = ['vsockLocalCid', 'pipe', 'openPty', 'sync', 'mallocTrim', 'socketPair', 'ueventOpen'];
-const promising = new Set([
-  'vsockConnect',
-  'mount',
-  'umount',
-  'pinNamespace',
-  'openBeneath',
-  'openInProcess',
-  'socketIn',
-  'connectSocket',
-  'copyMount',
-  'addEntropy',
-  'swapOn',
-  'growXfs',
-]);
 
 const fields: Record<string, Kind> = {
   file: 'text',

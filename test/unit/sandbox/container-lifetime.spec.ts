@@ -6,7 +6,7 @@ import { ContainerLifetimes } from '../../../agent/sandbox/container-lifetime.ts
 import type { ProcessClient, ProcessEntry } from '../../../agent/sandbox/process-entry.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
 
-const client = { id: 'c1', name: 'test', take: () => () => {} } satisfies ProcessClient;
+const client = { id: 'c1', name: 'test', session: '', take: () => () => {} } satisfies ProcessClient;
 
 describe('the lifetime of a container', () => {
   let clock: SimulatedClock;
@@ -23,7 +23,7 @@ describe('the lifetime of a container', () => {
     leave = new Set();
     entry = { lease: undefined };
     gone = Promise.withResolvers<void>();
-    container = { id: 'web', removed: gone.promise } as Container;
+    container = fakeContainer('web', gone.promise);
     lifetimes = new ContainerLifetimes({
       sandbox: {
         removeContainer: async (id) => {
@@ -93,3 +93,7 @@ describe('the lifetime of a container', () => {
     assert.deepEqual(removed, ['stuck']);
   });
 });
+
+function fakeContainer(id: string, removed: Promise<void>): Container {
+  return { id, removed, record: { facts: { more: { key: '' } }, update: () => {} } } as unknown as Container;
+}

@@ -1,7 +1,8 @@
 // The directory `watchable`, in which hosts want the copies to be (kata-agent.md §5.5): the share it lies in is the host's and
 // may be read-only, so the guest mounts memory of its own over it, for as long as there are copies in it.
 import { MS } from '../../../../native/index.ts';
-import { mountOn } from '../mount-target.ts';
+import { leave } from '../made-paths.ts';
+import { mountOn, unmountFrom } from '../mount-target.ts';
 import type { Detach, StorageDoor } from '../storage.ts';
 
 const NAME = 'watchable';
@@ -17,8 +18,8 @@ interface Area {
 /** By the door they were mounted through, then by path. */
 const areas = new WeakMap<StorageDoor, Map<string, Area>>();
 
-/** Sees that the area of the mount point is there, if it has one. @returns what gives it back */
-export async function holdArea(door: StorageDoor, mountPoint: string): Promise<Detach> {
+/** Sees that the area of the mount point is there, if it has one. @param mounted by an earlier agent @returns what gives it back */
+export async function holdArea(door: StorageDoor, mountPoint: string, { mounted = false } = {}): Promise<Detach> {
   const path = areaOf(mountPoint);
   if (path === undefined) return async () => {};
   const known = areas.get(door) ?? new Map<string, Area>();
@@ -26,6 +27,7 @@ export async function holdArea(door: StorageDoor, mountPoint: string): Promise<D
   const area = known.get(path) ?? { holders: 0, detach: undefined, turn: Promise.resolve() };
   known.set(path, area);
   await inTurn(area, async () => {
+    if (mounted) area.detach ??= detachArea(door, path);
     area.detach ??= await mountOn(door, path, { source: 'tmpfs', fstype: 'tmpfs' }, AREA);
     area.holders++;
   });
@@ -40,6 +42,13 @@ export async function holdArea(door: StorageDoor, mountPoint: string): Promise<D
       area.holders--;
       given = true;
     });
+}
+
+function detachArea(door: StorageDoor, path: string): Detach {
+  return async () => {
+    await unmountFrom(door, path);
+    await leave(path);
+  };
 }
 
 function areaOf(mountPoint: string): string | undefined {

@@ -40,6 +40,12 @@ export class Watch {
     void this.#run();
   }
 
+  /** Goes on with a copy that is there. @param copied what it holds */
+  goOn(copied: Snapshot): void {
+    this.#copied = withoutContent(copied);
+    void this.#run();
+  }
+
   /** Nothing is written once this has resolved. */
   async stop(): Promise<void> {
     this.#stopping.abort();

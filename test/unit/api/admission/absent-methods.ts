@@ -15,9 +15,8 @@ export function absentMethods(): Method[] {
       self: absent,
       use: absent,
       turns: absent,
-      guestProcesses: absent,
       door: absent,
-      log: absent,
+      core: absent,
     }),
   ];
 }

@@ -7,6 +7,7 @@ import { hasCode } from '../../../../agent/errors.ts';
 import { silentLogger } from '../../../../agent/log.ts';
 import { socketFromFd } from '../../../../agent/transport/pipe-handle.ts';
 import { openSession } from '../../../../agent/transport/serial/client-link.ts';
+import { encodeFrame, FRAME_TYPES, type Frame, FrameReader } from '../../../../agent/transport/serial/frame.ts';
 import { ServerLink } from '../../../../agent/transport/serial/server-link.ts';
 import { native } from '../../../../native/index.ts';
 
@@ -163,6 +164,21 @@ describe('a serial line between a client and an agent', () => {
     // Half closed it could stay so for ever, and the line with it.
     await left;
     await assert.rejects(new Promise((_, reject) => server.write('answer', reject)), /EPIPE/);
+  });
+
+  it('tells a client of a session that is no more, of an agent before this one say, so that it does not wait', async () => {
+    const { idle } = line.plug();
+    const answer = new Promise<Frame>((resolve) => {
+      const reader = new FrameReader(resolve);
+      idle.on('data', (chunk) => reader.push(chunk));
+    });
+    const stale = { session: 99n, sent: 5, taken: 0, payload: Buffer.alloc(0) };
+    idle.write(
+      Buffer.concat([encodeFrame({ ...stale, type: FRAME_TYPES.ack }), encodeFrame({ ...stale, type: FRAME_TYPES.ping })]),
+    );
+    const { type, session } = await answer;
+    assert.deepEqual([type, session], [FRAME_TYPES.reset, 99n]);
+    idle.destroy();
   });
 
   it('gives up asking when it is told to, and says what closed the line', async () => {

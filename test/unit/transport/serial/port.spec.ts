@@ -3,7 +3,6 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { hasCode } from '../../../../agent/errors.ts';
-import { statesOf } from '../../../../agent/transport/serial/dial.ts';
 import { findPort, openPort, portWithoutVsock } from '../../../../agent/transport/serial/port.ts';
 
 const PORT = 'org.berth.agent.0';
@@ -64,23 +63,5 @@ describe('the port of a guest', () => {
 
   it('that is not there is named in the error', async () => {
     await assert.rejects(openPort('/dev/none'), (error) => hasCode(error, 'not_found') && error.message.includes('/dev/none'));
-  });
-});
-
-describe('the connections of a Unix socket, as the kernel lists them', () => {
-  const table = [
-    'Num       RefCount Protocol Flags    Type St Inode Path',
-    '0000000000000000: 00000002 00000000 00010000 0001 01 1146041 /r/my port',
-    '0000000000000000: 00000003 00000000 00000000 0001 03   46042 /r/my port',
-    '0000000000000000: 00000003 00000000 00000000 0001 02     0 /r/my port',
-    '0000000000000000: 00000003 00000000 00000000 0001 03 1146044 /other/r/my port',
-    '0000000000000000: 00000003 00000000 00000000 0001 03 1146045',
-    '0000000000000000: 00000003 00000000 00000000 0001 03 1146046 @abstract',
-  ].join('\n');
-
-  it('are told by their state, for that path alone', () => {
-    assert.deepEqual(statesOf('/r/my port', table), ['01', '03', '02']);
-    assert.deepEqual(statesOf('port', table), []);
-    assert.deepEqual(statesOf('\0abstract', table), ['03']);
   });
 });

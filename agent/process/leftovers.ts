@@ -1,0 +1,63 @@
+// What an earlier agent had started for itself and not waited for to the end: calls of crun, of the launcher and of other tools. They
+// are PID 1's children by now and go on; only when they have ended does it show what became of them.
+import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { native } from '../../native/index.ts';
+import type { Logger } from '../log.ts';
+import { openPidfd } from './container-process.ts';
+
+/** A call takes milliseconds; one that hangs in the kernel hangs on. */
+const PATIENCE_MS = 5_000;
+const LOOK_MS = 5;
+/** man 7 signal */
+const SIGKILL = 9;
+
+/** Resolves when none is left; those that take too long are killed. @param known pids that are none */
+export async function awaitLeftovers(known: ReadonlySet<number>, log: Logger): Promise<void> {
+  const own = await cgroupOf('self');
+  for (const deadline = Date.now() + PATIENCE_MS; ; await sleep(LOOK_MS)) {
+    const left = await findLeftovers(known, own);
+    if (left.length === 0) return;
+    if (Date.now() < deadline) continue;
+    log.warn('killed what an earlier agent had left running', { pids: left.join(' ') });
+    for (const pid of left) kill(pid);
+    return;
+  }
+}
+
+/** Children of our own parent, in our own cgroup: what is to live on has a cgroup of its own, or a session. */
+async function findLeftovers(known: ReadonlySet<number>, own: string | undefined): Promise<number[]> {
+  const children = await readChildren(process.ppid);
+  const found: number[] = [];
+  for (const pid of children) {
+    if (pid === process.pid || known.has(pid)) continue;
+    const [stat, cgroup] = await Promise.all([read(`/proc/${pid}/stat`), cgroupOf(`${pid}`)]);
+    const [state, parent, , session] = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
+    if (state === undefined || state === 'Z' || Number(parent) !== process.ppid || cgroup !== own || Number(session) === pid)
+      continue;
+    found.push(pid);
+  }
+  return found;
+}
+
+async function readChildren(parent: number): Promise<number[]> {
+  const list = await read(`/proc/${parent}/task/${parent}/children`);
+  if (list !== undefined) return list.split(' ').filter(Boolean).map(Number);
+  // A kernel without CONFIG_PROC_CHILDREN: whoever it may be.
+  return (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+}
+
+async function cgroupOf(pid: string): Promise<string | undefined> {
+  return (await read(`/proc/${pid}/cgroup`))?.split('\n').find((line) => line.startsWith('0::'));
+}
+
+function read(path: string): Promise<string | undefined> {
+  return readFile(path, 'utf8').catch(() => undefined);
+}
+
+function kill(pid: number): void {
+  const pidfd = openPidfd(pid);
+  if (pidfd === undefined) return;
+  native().pidfdSendSignal(pidfd, SIGKILL);
+  native().close(pidfd);
+}
