@@ -21,6 +21,7 @@ export type Code =
 /** Values that identify the failing thing: `{container, exec, field, limit, ...}`. */
 export type ErrorFields = Readonly<Record<string, string | number | bigint | boolean | undefined>>;
 
+/** What an error may carry beside its code and text. */
 export interface AgentErrorOptions {
   cause?: unknown;
   fields?: ErrorFields;
@@ -47,6 +48,7 @@ export function isAgentError(error: unknown): error is AgentError {
   return typeof error === 'object' && error !== null && brand in error;
 }
 
+/** Whether `error` is an {@link AgentError} with this code. */
 export function hasCode(error: unknown, code: Code): error is AgentError {
   return isAgentError(error) && error.code === code;
 }

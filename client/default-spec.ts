@@ -10,6 +10,7 @@ import type { UserIds } from './user.ts';
 const OCI_VERSION = '1.2.0';
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
+/** The first program of a container. */
 export interface ProcessOptions {
   /** argv of the process, at least one element. */
   args: readonly string[];
@@ -25,6 +26,7 @@ export interface ProcessOptions {
   noNewPrivileges?: boolean;
 }
 
+/** A container as its OCI spec describes it; what is left out is as docker has it. */
 export interface SpecOptions extends ProcessOptions {
   /** Path of the root in the guest. */
   rootPath: string;

@@ -12,9 +12,13 @@ import { type Holder, type OutputFeed, type OutputPiece, ProcessOutput } from '.
 const { OutputStream } = berth.v1;
 const { Reason } = berth.v1.AttachResponse.StdinFailed;
 
+/** A byte of a stream: by its offset, the oldest that is kept, the next to come, or the first that no primary reader has acknowledged. */
+export type Position = bigint | 'start' | 'end' | 'acknowledged';
+
+/** How a process is attached to. */
 export interface AttachOptions {
-  /** Where to begin. Default `start`: the oldest byte that is kept. */
-  readonly from?: bigint | 'start' | 'end' | 'acknowledged';
+  /** Where to begin. Default `start`. An offset alone is one of stdout's, and stderr begins at `start`. */
+  readonly from?: Position | { readonly stdout?: Position; readonly stderr?: Position };
   /** What this program has not read is kept for it, and holds the process back. One at a time: the newest takes over. */
   readonly primary?: boolean;
   /** After the exit, end of output is told at the latest after this long, though something left behind still holds it. Default: never. */
@@ -109,15 +113,22 @@ export class Attachment {
     return {
       ref: this.#ref,
       ...(drainMs === undefined ? {} : { drainMs }),
-      ...(this.stdout.over ? {} : { stdout: this.#wanted(this.stdout) }),
-      ...(this.stderr.over || this.#terminal ? {} : { stderr: this.#wanted(this.stderr) }),
+      ...(this.stdout.over ? {} : { stdout: this.#wanted('stdout') }),
+      ...(this.stderr.over || this.#terminal ? {} : { stderr: this.#wanted('stderr') }),
       exit: true,
     };
   }
 
-  #wanted(output: ProcessOutput): berth.v1.AttachRequest.Output.$Properties {
-    const { from = 'start', primary = false } = this.#options;
-    const begin = output.nextOffset ?? from;
+  #from(name: Name): Position {
+    const { from = 'start' } = this.#options;
+    if (typeof from === 'object') return from[name] ?? 'start';
+    return typeof from === 'bigint' && name === 'stderr' ? 'start' : from;
+  }
+
+  #wanted(name: Name): berth.v1.AttachRequest.Output.$Properties {
+    const { primary = false } = this.#options;
+    const output = this[name];
+    const begin = output.nextOffset ?? this.#from(name);
     const position = typeof begin === 'bigint' ? { offset: begin } : { [begin]: true };
     const credit = output.openCredit;
     this.#givenCredit.set(output, credit);
@@ -125,8 +136,8 @@ export class Attachment {
   }
 
   #onOpened({ process, stdinWindow }: berth.v1.AttachResponse.Opened.$Properties, call: Call): void {
-    const { from = 'start' } = this.#options;
     for (const name of ['stdout', 'stderr'] as const) {
+      const from = this.#from(name);
       const state = process?.[name];
       const offset = from === 'end' ? state?.end : from === 'acknowledged' ? state?.acknowledged : state?.start;
       this[name].startAt(typeof from === 'bigint' ? from : (offset ?? 0n));

@@ -1,10 +1,11 @@
 // A container in a guest: its init process, further programs in it, its limits and figures, its end.
 import { randomUUID } from 'node:crypto';
-import { berth } from '#proto/berth.js';
+import type { berth } from '#proto/berth.js';
 import { hasCode } from '../../agent/errors.ts';
 import type { SpecOptions } from '../default-spec.ts';
 import { prepareRoot, type Rootfs } from '../rootfs.ts';
 import type { AttachOptions } from './attachment.ts';
+import { type ContainerState, stateName } from './container-info.ts';
 import type { Link } from './link.ts';
 import { CONTAINERS } from './methods.ts';
 import { specJson } from './oci-spec.ts';
@@ -12,8 +13,7 @@ import type { Process } from './process.ts';
 import { Processes } from './processes.ts';
 import { type Lifetime, lifetimeMessage, neededFor, type OutputOptions, outputOptions } from './start.ts';
 
-const { State } = berth.v1.Container;
-
+/** What a container is to be: its root, its first program, its limits. */
 export interface CreateOptions extends Omit<SpecOptions, 'rootPath'> {
   /** Default: made up. */
   readonly id?: string;
@@ -39,19 +39,19 @@ export interface Limits {
   readonly cpus?: string;
 }
 
-export type ContainerState = 'created' | 'running' | 'paused' | 'stopped';
-
+/** A container in a guest. Programs are started in it by `run`, as its init process unless told otherwise. */
 export class Container extends Processes implements AsyncDisposable {
   readonly id: string;
   #owned: boolean;
 
+  /** @internal */
   constructor(link: Link, id: string, options: { owned: boolean }) {
     super(link, id);
     this.id = id;
     this.#owned = options.owned;
   }
 
-  /** Makes one whose init process waits for {@link start}. @throws AgentError; nothing is left in the guest then */
+  /** @internal Makes one whose init process waits for {@link start}. @throws AgentError; nothing is left in the guest then */
   static async create(link: Link, options: CreateOptions): Promise<Container> {
     const id = options.id ?? `c-${randomUUID().slice(0, 13)}`;
     const lifetime = options.lifetime ?? 'keep';
@@ -85,25 +85,27 @@ export class Container extends Processes implements AsyncDisposable {
     return this.attach('', { primary: true, ...options });
   }
 
+  /** What it is doing now. */
   async state(): Promise<ContainerState> {
-    const { state } = await this.inspect();
-    if (state === State.STATE_RUNNING) return 'running';
-    if (state === State.STATE_PAUSED) return 'paused';
-    return state === State.STATE_STOPPED ? 'stopped' : 'created';
+    return stateName((await this.inspect()).state);
   }
 
-  inspect() {
+  /** Everything the agent knows of it. */
+  inspect(): Promise<berth.v1.Container> {
     return this.link.call(CONTAINERS.inspect, { id: this.id }, { repeatable: true });
   }
 
+  /** Freezes everything in it, and writes that down: it stays so until {@link resume}. */
   async pause(): Promise<void> {
     await this.link.call(CONTAINERS.pause, { id: this.id });
   }
 
+  /** Lets it go on after {@link pause}. */
   async resume(): Promise<void> {
     await this.link.call(CONTAINERS.resume, { id: this.id });
   }
 
+  /** Changes its limits at once. */
   async update(limits: Limits): Promise<void> {
     await this.link.call(CONTAINERS.update, { id: this.id, ...limits }, { repeatable: true });
   }

@@ -2,13 +2,15 @@
 import type { berth } from '#proto/berth.js';
 import { signalName } from '../signals.ts';
 
-interface EndingBase {
+/** What every ending tells. */
+export interface EndingBase {
   /** By the guest's clock. */
   readonly at: Date;
   /** The kernel killed something of it for the memory limit. */
   readonly oomKilled: boolean;
 }
 
+/** How a process ended: branch on `kind`. */
 export type Ending =
   /** It returned; 0 is success. */
   | (EndingBase & { readonly kind: 'exited'; readonly code: number })

@@ -4,6 +4,7 @@ import { type Ending, endingOf } from './ending.ts';
 import type { Link } from './link.ts';
 import { EVENTS } from './methods.ts';
 
+/** Which events of a guest are wanted. */
 export interface EventsOptions {
   /** A number to go on after, the oldest that is kept, or only what comes from now on (the default). */
   readonly after?: bigint | 'start' | 'now';
@@ -15,6 +16,7 @@ export interface EventsOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Something that has happened in a guest. */
 export interface GuestEvent {
   /** Grows by one with each event of the guest; a filter leaves numbers out. */
   readonly sequence: bigint;

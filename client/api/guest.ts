@@ -14,8 +14,9 @@ export async function connect(address: string, options: LinkOptions = {}): Promi
   return new Guest(await Link.open(address, options));
 }
 
-/** Programs are started in the guest itself by `run`, in its root and as root unless told otherwise. */
+/** One guest, and the way to everything in it. Programs are started in the guest itself by `run`, in its root and as root unless told otherwise. */
 export class Guest extends Processes implements AsyncDisposable {
+  /** @internal */
   constructor(link: Link) {
     super(link, '');
   }
@@ -25,6 +26,7 @@ export class Guest extends Processes implements AsyncDisposable {
     return this.link.hello;
   }
 
+  /** The guest and its agent: clock, memory, CPUs, kernel, versions. */
   info(): Promise<berth.v1.InfoResponse> {
     return this.link.call(AGENT.info, {}, { repeatable: true });
   }
@@ -84,6 +86,7 @@ export class Guest extends Processes implements AsyncDisposable {
     await this.link.call(AGENT.shutdown, deadlineMs === undefined ? {} : { deadlineMs });
   }
 
+  /** Ends the connection; what runs goes on as its lifetime says. Idempotent. */
   close(): Promise<void> {
     return this.link.close();
   }

@@ -19,6 +19,7 @@ export interface InputFeed {
 /** Why nothing more can be written. */
 export type InputRefusal = 'reader-gone' | 'closed' | 'hole' | 'process-ended';
 
+/** The standard input of a process. Each byte that is written arrives once, also over lost connections. */
 export class ProcessInput {
   readonly #feed: InputFeed;
   /** Sent, and not accepted so far. */
@@ -30,6 +31,7 @@ export class ProcessInput {
   #refusal: { readonly why: InputRefusal; readonly error: AgentError } | undefined;
   readonly #changed = new Set<() => void>();
 
+  /** @internal */
   constructor(feed: InputFeed) {
     this.#feed = feed;
   }
@@ -81,7 +83,7 @@ export class ProcessInput {
 
   // --- for the call that carries it
 
-  /** A call has been opened: what the agent has is known, and the rest is sent again. */
+  /** @internal A call has been opened: what the agent has is known, and the rest is sent again. */
   opened(accepted: bigint, window: number): void {
     this.#window = window;
     // A process that was attached to has had input from others, or from an earlier life of this program.
@@ -95,6 +97,7 @@ export class ProcessInput {
     if (this.#ended) this.#feed.sendEnd(this.#sent);
   }
 
+  /** @internal */
   accept(offset: bigint): void {
     let done = Number(offset - this.#accepted);
     if (done <= 0) return;
@@ -108,6 +111,7 @@ export class ProcessInput {
     this.#notify();
   }
 
+  /** @internal */
   refuse(why: InputRefusal, message: string): void {
     if (this.#refusal !== undefined) return;
     this.#refusal = { why, error: new AgentError('failed_precondition', `stdin: ${message}`, { fields: { reason: why } }) };

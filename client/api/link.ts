@@ -11,6 +11,7 @@ import { type Feature, UnsupportedError } from './unsupported.ts';
 
 const { HelloRequest, HelloResponse } = berth.v1;
 
+/** How `connect` connects. */
 export interface LinkOptions {
   /** What the agent calls this client in logs, events and ownership. Default `berth-client`. */
   readonly name?: string;
@@ -69,8 +70,14 @@ export class Link implements AsyncDisposable {
   /** Dials and says hello. @throws AgentError unavailable; invalid_argument for a bad address; UnsupportedError by an agent without berth.v1 */
   static async open(address: string, options: LinkOptions = {}): Promise<Link> {
     const link = new Link(address, options);
-    await link.#connected(options.signal);
-    return link;
+    try {
+      await link.#connected(options.signal);
+      return link;
+    } catch (error) {
+      // It would dial on for somebody who has gone.
+      await link.close();
+      throw error;
+    }
   }
 
   /** What the agent said of itself when it was last dialled. */

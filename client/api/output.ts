@@ -8,6 +8,7 @@ const WINDOW_BYTES = 1024 * 1024;
 /** Credit and acknowledgement go out when so much has been read since, or when there is nothing to read: a guest's log may be full with less. */
 const REPORT_BYTES = 64 * 1024;
 
+/** A piece of an output, in order: bytes, a hole, or the end. */
 export type OutputPiece =
   | { readonly kind: 'data'; readonly offset: bigint; readonly data: Buffer }
   /** Bytes [from, to) can't be had any more. */
@@ -29,6 +30,7 @@ export interface OutputFeed {
   acknowledge(offset: bigint): void;
 }
 
+/** One output stream of a process. It is read as bytes (`for await`), pieces, lines, text or a Web stream, by one reader at a time. */
 export class ProcessOutput implements AsyncIterable<Buffer> {
   readonly #feed: OutputFeed;
   readonly #pieces: OutputPiece[] = [];
@@ -41,6 +43,7 @@ export class ProcessOutput implements AsyncIterable<Buffer> {
   #holders: readonly Holder[] = [];
   #wake: (() => void) | undefined;
 
+  /** @internal */
   constructor(feed: OutputFeed) {
     this.#feed = feed;
   }
@@ -134,6 +137,7 @@ export class ProcessOutput implements AsyncIterable<Buffer> {
     return Buffer.concat(chunks);
   }
 
+  /** As {@link bytes}, decoded as UTF-8. */
   async text(limitBytes?: number): Promise<string> {
     return (await this.bytes(limitBytes)).toString('utf8');
   }
@@ -148,25 +152,28 @@ export class ProcessOutput implements AsyncIterable<Buffer> {
 
   // --- for the call that feeds it
 
-  /** Where it wants to be fed from; undefined before anything has come. */
+  /** @internal Where it wants to be fed from; undefined before anything has come. */
   get nextOffset(): bigint | undefined {
     return this.#next;
   }
 
-  /** What may be sent on a call that is opened now. */
+  /** @internal What may be sent on a call that is opened now. */
   get openCredit(): number {
     return this.#started ? Math.max(0, WINDOW_BYTES - this.#queued) : 0;
   }
 
+  /** @internal */
   get over(): boolean {
     return this.#ended !== 'no';
   }
 
+  /** @internal */
   startAt(offset: bigint): void {
     this.#next ??= offset;
     this.#read ??= offset;
   }
 
+  /** @internal */
   push(piece: OutputPiece): void {
     if (this.over) return;
     if (piece.kind === 'data') {
@@ -181,10 +188,12 @@ export class ProcessOutput implements AsyncIterable<Buffer> {
     this.#wake?.();
   }
 
+  /** @internal */
   heldBy(holders: readonly Holder[]): void {
     this.#holders = holders;
   }
 
+  /** @internal */
   fail(error: unknown): void {
     if (this.over) return;
     this.#ended = { error };

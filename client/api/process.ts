@@ -1,5 +1,6 @@
 // A process in a guest: its streams, its end, and what can be done to it. It survives lost connections and the agent's restarts; its object
 // here can be thrown away and made again from its reference.
+import type { berth } from '#proto/berth.js';
 import { AgentError, hasCode } from '../../agent/errors.ts';
 import { signalNumber } from '../signals.ts';
 import { Attachment, type AttachOptions } from './attachment.ts';
@@ -17,6 +18,7 @@ export interface ProcessRef {
   readonly processId: string;
 }
 
+/** How far a signal goes. */
 export interface KillOptions {
   /** `tree`, the default: everything it has started too, whatever that did to get away. */
   readonly scope?: 'leader' | 'tree';
@@ -33,16 +35,20 @@ export interface ProcessHandleOptions extends AttachOptions {
 const SCOPES = { leader: 1, tree: 2 } as const;
 const SIGKILL = 9;
 
+/** A process in a guest: its streams, its ending, its end. */
 export class Process implements AsyncDisposable {
+  /** By which it can be attached to. */
   readonly ref: ProcessRef;
   /** In the guest's own PID namespace. */
   readonly pid: number;
+  /** Whether it has a terminal. */
   readonly terminal: boolean;
   readonly #link: Link;
   readonly #attachment: Attachment;
   #owned: boolean;
   #ending: Promise<Ending> | undefined;
 
+  /** @internal */
   constructor(link: Link, ref: ProcessRef, pid: number, options: ProcessHandleOptions) {
     this.#link = link;
     this.ref = ref;
@@ -52,6 +58,7 @@ export class Process implements AsyncDisposable {
     this.#attachment = new Attachment(link, ref, options.terminal, options);
   }
 
+  /** What it reads. */
   get stdin(): ProcessInput {
     return this.#attachment.stdin;
   }
@@ -61,6 +68,7 @@ export class Process implements AsyncDisposable {
     return this.#attachment.stdout;
   }
 
+  /** Of a process with a terminal, at its end at once. */
   get stderr(): ProcessOutput {
     return this.#attachment.stderr;
   }
@@ -96,7 +104,7 @@ export class Process implements AsyncDisposable {
     return survivors;
   }
 
-  /** @throws AgentError failed_precondition without a terminal */
+  /** Tells its terminal a new size. @throws AgentError failed_precondition without a terminal */
   async resize(rows: number, columns: number): Promise<void> {
     await this.#link.call(PROCESSES.resize, { ref: this.ref, size: { rows, columns } }, { repeatable: true });
   }
@@ -107,12 +115,12 @@ export class Process implements AsyncDisposable {
   }
 
   /** Everything about it but its output. */
-  inspect() {
+  inspect(): Promise<berth.v1.Process> {
     return this.#link.call(PROCESSES.inspect, { ref: this.ref }, { repeatable: true });
   }
 
   /** CPU, memory and number of processes of it and everything it has started. */
-  stats() {
+  stats(): Promise<berth.v1.ProcessStatsResponse> {
     return this.#link.call(PROCESSES.stats, { ref: this.ref }, { repeatable: true });
   }
 

@@ -17,6 +17,7 @@ export class Processes {
   readonly files: Files;
   readonly #containerId: string;
 
+  /** @internal */
   constructor(link: Link, containerId: string) {
     this.link = link;
     this.files = new Files(link, containerId);

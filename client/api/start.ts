@@ -22,6 +22,7 @@ export interface OutputOptions {
 /** How long a process lives when this program is gone. */
 export type Lifetime = 'keep' | 'connection' | { readonly leaseMs: number };
 
+/** How a program is run; what is left out is as the container's init process has it, or root in `/` in the guest. */
 export interface ProgramOptions {
   /** `KEY=value`, or an object. */
   readonly env?: readonly string[] | Readonly<Record<string, string>>;
@@ -33,6 +34,7 @@ export interface ProgramOptions {
   readonly noNewPrivileges?: boolean;
 }
 
+/** How a process is started, kept and ended. */
 export interface StartOptions extends ProgramOptions {
   /** Default: made by the agent. */
   readonly id?: string;
@@ -128,6 +130,7 @@ export class StartError extends AgentError {
   /** `ENOENT` and the like; empty when there is none. */
   readonly errno: string;
 
+  /** @internal */
   constructor(cause: AgentError, stage: StartStage, errno: string) {
     super(cause.code, cause.message, { cause, fields: { ...cause.fields, stage, errno } });
     this.stage = stage;

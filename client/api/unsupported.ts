@@ -27,6 +27,7 @@ export class UnsupportedError extends AgentError {
   /** What helps. */
   readonly remedy: string;
 
+  /** @internal */
   constructor(feature: Feature | 'berth.v1', agentVersion: string) {
     const agent = agentVersion === '' ? 'the agent in this guest' : `the agent ${agentVersion} in this guest`;
     const remedy = `boot the guest from an image of Berth ${version}${feature === 'berth.v1' ? ", or speak Kata's API to it" : ''}`;

@@ -24,3 +24,8 @@ export async function writeAll(fd: number, data: Uint8Array): Promise<void> {
 export function writeText(fd: number, text: string): Promise<void> {
   return writeAll(fd, Buffer.from(text));
 }
+
+/** Text from a guest must not drive the terminal. */
+export function printable(text: string): string {
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
+}

@@ -10,10 +10,14 @@ import { HELP_OPTION, helpPage, type Verb, verbList } from './verb.ts';
 const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   run: async () => (await import('./run.ts')).run,
   exec: async () => (await import('./exec.ts')).exec,
+  attach: async () => (await import('./attach.ts')).attach,
+  logs: async () => (await import('./logs.ts')).logs,
+  wait: async () => (await import('./wait.ts')).wait,
   ps: async () => (await import('./ps.ts')).ps,
   kill: async () => (await import('./kill.ts')).kill,
   stats: async () => (await import('./stats.ts')).stats,
   rm: async () => (await import('./rm.ts')).rm,
+  events: async () => (await import('./events.ts')).events,
   top: async () => (await import('./top.ts')).top,
   'port-forward': async () => (await import('./port-forward.ts')).portForward,
   doctor: async () => (await import('./doctor.ts')).doctor,
@@ -23,7 +27,7 @@ const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
 };
 
 /** Not in the list: berth calls it itself. */
-const HIDDEN: typeof VERBS = { drain: async () => (await import('./drain.ts')).drain };
+const HIDDEN: typeof VERBS = { reap: async () => (await import('./reap.ts')).reap };
 
 async function main(argv: readonly string[]): Promise<number> {
   const [first = '', second = ''] = argv;

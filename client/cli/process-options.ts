@@ -2,13 +2,32 @@
 import { readFile } from 'node:fs/promises';
 import { isatty } from 'node:tty';
 import { AgentError } from '../../agent/errors.ts';
+import type { OutputOptions } from '../api/start.ts';
 import type { ProcessOptions } from '../default-spec.ts';
 import { type AccountFiles, resolveUser } from '../user.ts';
 import type { Arguments, Options } from './arguments.ts';
+import { DEFAULT_DETACH_KEYS, parseDetachKeys } from './detach-keys.ts';
 import { environmentEntries, readEnvironmentFile } from './environment.ts';
+import type { SessionOptions } from './session.ts';
 import { terminalSize } from './terminal.ts';
 
+/** What is kept of each output of a process that is left running: the newest bytes, so that it never waits for a reader. */
+const DETACHED_BYTES = 512 * 1024;
+const DETACHED: OutputOptions = { delivery: 'latest', limitBytes: DETACHED_BYTES, historyBytes: DETACHED_BYTES };
+export const DETACHED_OUTPUT = { stdout: DETACHED, stderr: DETACHED } as const;
+
+/** Of every verb that ties a process to this terminal. */
+export const SESSION_OPTIONS: Options = {
+  'sig-proxy': { kind: 'flag', on: true, help: 'pass signals on to the process, without -t (default true)' },
+  'detach-keys': {
+    kind: 'text',
+    value: 'KEYS',
+    help: `keys that leave a terminal and let the process go on (default ${DEFAULT_DETACH_KEYS}; '' for none)`,
+  },
+};
+
 export const PROCESS_OPTIONS: Options = {
+  ...SESSION_OPTIONS,
   interactive: { kind: 'flag', short: 'i', help: 'pass stdin on' },
   tty: { kind: 'flag', short: 't', help: 'give the process a terminal' },
   detach: { kind: 'flag', short: 'd', help: 'leave the process running and return' },
@@ -21,8 +40,13 @@ export const PROCESS_OPTIONS: Options = {
     value: 'USER[:GROUP]',
     help: 'who it runs as: numbers, or names where they can be looked up',
   },
-  'sig-proxy': { kind: 'flag', on: true, help: 'pass signals on to the process, without -t (default true)' },
 };
+
+/** What a session with the process is to be like. @throws AgentError invalid_argument */
+export function sessionOptions(args: Arguments): SessionOptions {
+  const detachKeys = parseDetachKeys(args.text('detach-keys') ?? DEFAULT_DETACH_KEYS);
+  return { interactive: args.flag('interactive'), sigProxy: args.flag('sig-proxy'), detachKeys };
+}
 
 /** Everything but the user, who may have to be looked up in the root. */
 export async function processOptions(args: Arguments): Promise<Omit<ProcessOptions, 'args'>> {

@@ -1,6 +1,7 @@
 // `berth ps`: the containers of a VM.
-import type { ContainerInfo } from '../agent-client.ts';
+import type { ContainerInfo } from '../api/container-info.ts';
 import { formatAge } from '../quantity.ts';
+import { isUp, listContainers } from './container-list.ts';
 import { writeText } from './fd-output.ts';
 import { renderTable } from './table.ts';
 import { openTarget } from './target.ts';
@@ -21,9 +22,7 @@ export const ps: Verb = {
 
   async run(args) {
     await using target = await openTarget(args, {});
-    const containers = (await target.agent.containers()).filter(
-      ({ state }) => args.flag('all') || state === 'running' || state === 'paused',
-    );
+    const containers = (await listContainers(target.guest)).filter((container) => args.flag('all') || isUp(container));
     if (args.flag('json')) await writeText(1, `${JSON.stringify(containers, null, 2)}\n`);
     else if (args.flag('quiet')) await writeText(1, containers.map(({ id }) => `${id}\n`).join(''));
     else await writeText(1, containerTable(containers, Date.now()));

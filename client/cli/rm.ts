@@ -1,8 +1,10 @@
 // `berth rm`: removes containers and everything the guest holds for them.
 import { AgentError } from '../../agent/errors.ts';
 import { EXIT_BERTH } from '../exit-status.ts';
+import { isUp, listContainers } from './container-list.ts';
 import { reportError } from './failure.ts';
 import { writeText } from './fd-output.ts';
+import { namesOf } from './process-name.ts';
 import { openTarget } from './target.ts';
 import { TARGET_OPTIONS, type Verb } from './verb.ts';
 
@@ -16,23 +18,25 @@ export const rm: Verb = {
   },
 
   async run(args) {
-    if (args.positionals.length === 0) throw new AgentError('invalid_argument', 'give a container');
+    const ids = namesOf(args.positionals);
     const force = args.flag('force');
     await using target = await openTarget(args, {});
-    const states = new Map((await target.agent.containers()).map(({ id, state }) => [id, state]));
+    const containers = new Map((await listContainers(target.guest)).map((container) => [container.id, container]));
     let status = 0;
-    for (const containerId of args.positionals) {
-      const state = states.get(containerId);
-      if (state === undefined && force) continue;
+    for (const id of ids) {
+      const container = containers.get(id);
+      if (container === undefined && force) continue;
       try {
-        if (!force && (state === 'running' || state === 'paused')) {
+        if (container === undefined)
+          throw new AgentError('not_found', `container \`${id}\` not found`, { fields: { container: id } });
+        if (!force && isUp(container)) {
           throw new AgentError(
             'failed_precondition',
-            `container ${containerId} is ${state}: \`berth kill\` it first, or use rm -f`,
+            `container ${id} is ${container.state}: \`berth kill\` it first, or use rm -f`,
           );
         }
-        await target.agent.kata.removeContainer({ containerId });
-        await writeText(1, `${containerId}\n`);
+        await target.guest.container(id).remove();
+        await writeText(1, `${id}\n`);
       } catch (error) {
         status = await reportError(error, EXIT_BERTH);
       }

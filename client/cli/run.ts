@@ -1,21 +1,24 @@
 // `berth run`: a new container and a command in it.
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { AgentError } from '../../agent/errors.ts';
-import { type Container, type ContainerOptions, createContainer } from '../container.ts';
-import { exitOfSignal, exitOfStartError } from '../exit-status.ts';
+import { AgentError, hasCode } from '../../agent/errors.ts';
+import type { Container, CreateOptions } from '../api/container.ts';
+import { EXIT_BERTH, exitOfSignal, exitOfStartError } from '../exit-status.ts';
 import { parseBytes, parseCpuQuota } from '../quantity.ts';
 import { parseRootfs } from '../rootfs.ts';
 import type { Arguments } from './arguments.ts';
-import { leaveDraining } from './drain.ts';
 import { reportError } from './failure.ts';
 import { writeText } from './fd-output.ts';
-import { PROCESS_OPTIONS, processOptions, readAccounts, userOption } from './process-options.ts';
-import { Session } from './session.ts';
+import { DETACHED_OUTPUT, PROCESS_OPTIONS, processOptions, readAccounts, sessionOptions, userOption } from './process-options.ts';
+import { leaveReaping } from './reap.ts';
+import { DRAIN_MS, Session } from './session.ts';
 import { numberOf, SignalRelay } from './signal-relay.ts';
 import { openTarget, shareDirectory, type Target } from './target.ts';
 import { TARGET_OPTIONS, type Verb } from './verb.ts';
 
 const DEFAULT_ROOTFS = 'debian';
+/** The agent's rule for ids. */
+const ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 const DEFAULT_COMMAND: readonly string[] = ['/bin/sh'];
 
 export const run: Verb = {
@@ -24,7 +27,7 @@ export const run: Verb = {
   summary: 'Runs a command in a new container.',
   description:
     "Its exit status becomes berth's own; 126 and 127 mean that it can't be run or is not there, 125 that berth failed.\n" +
-    'Where no VM runs, the VM named default is started first.',
+    'Where no VM runs, the VM named default is started first. With -d the newest 512 KiB of each output are kept for logs.',
   options: {
     ...PROCESS_OPTIONS,
     ...TARGET_OPTIONS,
@@ -47,25 +50,21 @@ export const run: Verb = {
   commandFollows: true,
 
   async run(args) {
-    if (args.flag('detach') && args.flag('rm') && args.flag('interactive')) {
-      throw new AgentError('invalid_argument', '-d leaves nobody to pass stdin on: leave -i out');
-    }
     // What can be refused without a VM is refused before one is started.
-    const wanted = { ...limitOptions(args), ...(await processOptions(args)), ...named(args) };
+    sessionOptions(args);
+    const wanted = { ...limitOptions(args), ...(await processOptions(args)), ...streamOptions(args), id: nameOption(args) };
     using relay = new SignalRelay();
     const opened = await openTarget(args, { start: true, signal: relay.aborted }).catch(relay.unlessInterrupted);
     if (opened === undefined) return exitOfSignal(numberOf(relay.pending!));
     await using target = opened;
     const options = { ...wanted, ...(await rootOptions(args, target)) };
-    const container = await createContainer(target.agent.kata, options).catch((error: unknown) =>
-      reportError(error, exitOfStartError(error)),
-    );
+    const container = await target.guest.create(options).catch((error: unknown) => reportError(error, exitOfStartError(error)));
     if (typeof container === 'number') return container;
     return await runContainer(container, args, relay, target);
   },
 };
 
-function limitOptions(args: Arguments): Partial<ContainerOptions> {
+function limitOptions(args: Arguments): Partial<CreateOptions> {
   const memory = args.text('memory');
   const cpus = args.text('cpus');
   const pids = args.text('pids-limit');
@@ -85,12 +84,18 @@ function limitOptions(args: Arguments): Partial<ContainerOptions> {
   };
 }
 
-function named(args: Arguments): { id?: string } {
-  const id = args.text('name');
-  return id === undefined ? {} : { id };
+function streamOptions(args: Arguments): Pick<CreateOptions, 'stdin' | 'stdout' | 'stderr'> {
+  return { stdin: args.flag('interactive'), ...(args.flag('detach') ? DETACHED_OUTPUT : {}) };
 }
 
-async function rootOptions(args: Arguments, target: Target): Promise<Pick<ContainerOptions, 'rootfs' | 'args' | 'user'>> {
+function nameOption(args: Arguments): string {
+  const id = args.text('name') ?? randomBytes(6).toString('hex');
+  if (ID.test(id)) return id;
+  const rule = 'up to 128 letters, digits, and _ . - after the first';
+  throw new AgentError('invalid_argument', `invalid container name '${id}': ${rule}`, { fields: { field: 'name' } });
+}
+
+async function rootOptions(args: Arguments, target: Target): Promise<Pick<CreateOptions, 'rootfs' | 'args' | 'user'>> {
   const rootfs = parseRootfs(shareDirectory(args.text('rootfs') ?? DEFAULT_ROOTFS, target), target.disks);
   const entrypoint = args.text('entrypoint');
   const command = entrypoint === undefined ? args.positionals : [entrypoint, ...args.positionals];
@@ -112,23 +117,26 @@ async function runContainer(container: Container, args: Arguments, relay: Signal
     started = true;
   };
   try {
-    if (!args.flag('detach')) {
-      const session = new Session(container.init, relay, {
-        interactive: args.flag('interactive'),
-        sigProxy: args.flag('sig-proxy'),
-      });
-      const status = await session.run(start);
-      if (remove) await discard();
-      return status;
+    if (args.flag('detach')) {
+      await start();
+      if (remove) await leaveReaping(target, container.id);
+      await writeText(1, `${container.id}\n`);
+      return 0;
     }
-    await start();
-    if (!args.flag('interactive') && !container.init.tty) await container.init.stdin.end().catch(() => {});
-    await leaveDraining(target, container.init.address, { tty: container.init.tty, rm: remove });
-    await writeText(1, `${container.id}\n`);
-    return 0;
+    const init = await container.init({ drainMs: DRAIN_MS });
+    const status = await new Session(init, relay, sessionOptions(args)).run(start);
+    if (status === 'detached') return await leave(container, target, remove);
+    if (remove) await discard();
+    return status;
   } catch (error) {
-    // One that never ran is of no use to anybody.
-    if (remove || !started) await discard();
-    return await reportError(error, started ? 125 : exitOfStartError(error));
+    // One that never ran is of no use to anybody; with no agent there is nobody to tell.
+    if ((remove || !started) && !hasCode(error, 'unavailable')) await discard();
+    return await reportError(error, started ? EXIT_BERTH : exitOfStartError(error));
   }
+}
+
+async function leave(container: Container, target: Target, remove: boolean): Promise<number> {
+  if (remove) await leaveReaping(target, container.id);
+  await writeText(2, `\r\nberth: left it running; \`berth attach ${container.id}\` goes back\n`);
+  return 0;
 }

@@ -1,13 +1,15 @@
 // `berth stats`: what containers use, once. CPU use is measured over a short interval, as `docker stats --no-stream` does.
+import type { berth } from '#proto/berth.js';
 import { AgentError } from '../../agent/errors.ts';
-import type { AgentClient } from '../agent-client.ts';
+import type { Guest } from '../api/guest.ts';
 import { EXIT_BERTH } from '../exit-status.ts';
 import { formatBytes } from '../quantity.ts';
-import { type ContainerUsage, usageBetween, usageOf } from '../usage.ts';
+import { isUp, listContainers } from './container-list.ts';
 import { reportError } from './failure.ts';
 import { writeText } from './fd-output.ts';
 import { renderTable } from './table.ts';
 import { openTarget } from './target.ts';
+import { type ContainerUsage, usageBetween } from './usage.ts';
 import { TARGET_OPTIONS, type Verb } from './verb.ts';
 
 /** Long enough for a figure, short enough to wait for. */
@@ -25,39 +27,30 @@ export const stats: Verb = {
 
   async run(args) {
     await using target = await openTarget(args, {});
-    const { agent } = target;
-    const ids = args.positionals.length > 0 ? args.positionals : await runningIds(agent);
-    const first = new Map<string, Awaited<ReturnType<typeof sample>>>();
+    const { guest } = target;
+    const ids = args.positionals.length > 0 ? args.positionals : await runningIds(guest);
+    const results = await Promise.allSettled(ids.map((id) => measure(guest, id)));
     let status = 0;
-    for (const id of ids) {
-      try {
-        first.set(id, await sample(agent, id));
-      } catch (error) {
-        status = await reportError(error, EXIT_BERTH);
-      }
-    }
-    if (first.size > 0) await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
-    const usages: ContainerUsage[] = [];
-    for (const [id, before] of first) {
-      // It may have been removed meanwhile.
-      const after = await sample(agent, id).catch(() => before);
-      usages.push(usageBetween(id, before, after));
-    }
+    for (const result of results) if (result.status === 'rejected') status = await reportError(result.reason, EXIT_BERTH);
+    const usages = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
     await writeText(1, args.flag('json') ? `${JSON.stringify(usages, null, 2)}\n` : usageTable(usages));
     return status;
   },
 };
 
-async function runningIds(agent: AgentClient): Promise<string[]> {
-  const containers = await agent.containers();
-  return containers.filter(({ state }) => state === 'running' || state === 'paused').map(({ id }) => id);
+async function runningIds(guest: Guest): Promise<string[]> {
+  return (await listContainers(guest)).filter(isUp).map(({ id }) => id);
 }
 
-async function sample(agent: AgentClient, containerId: string) {
-  const { cgroupStats } = await agent.kata.statsContainer({ containerId });
-  if (cgroupStats === undefined || cgroupStats === null)
-    throw new AgentError('internal', `the agent has no figures for container ${containerId}`);
-  return usageOf(cgroupStats, performance.now());
+async function measure(guest: Guest, id: string): Promise<ContainerUsage> {
+  let before: berth.v1.ContainerStats | undefined;
+  for await (const figures of guest.container(id).stats({ everyMs: INTERVAL_MS })) {
+    if (before !== undefined) return usageBetween(id, before, figures);
+    before = figures;
+  }
+  // It was removed meanwhile.
+  if (before === undefined) throw new AgentError('internal', `the agent has no figures for container ${id}`);
+  return usageBetween(id, before, before);
 }
 
 export function usageTable(usages: readonly ContainerUsage[]): string {

@@ -1,4 +1,5 @@
 // Columns padded to their widest cell, as `docker ps` prints them: left-aligned unless told, three spaces apart.
+import { printable } from './fd-output.ts';
 
 export interface Column {
   title: string;
@@ -18,9 +19,4 @@ export function renderTable(columns: readonly Column[], rows: readonly (readonly
       .trimEnd(),
   );
   return `${lines.join('\n')}\n`;
-}
-
-/** A name from a guest must not move the cursor of the host's terminal. */
-function printable(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
 }

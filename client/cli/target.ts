@@ -1,16 +1,13 @@
-// Which agent a verb talks to: an address, or a VM by its name.
+// Which guest a verb talks to: an address, or a VM by its name.
 import { isAbsolute, relative } from 'node:path';
 import { AgentError } from '../../agent/errors.ts';
-import type { AgentClient } from '../agent-client.ts';
-import { connect } from '../connect.ts';
-import type { Protocol } from '../rpc/connect.ts';
+import { connect, type Guest } from '../api/guest.ts';
 import type { Arguments } from './arguments.ts';
 import type { NamedVm } from './named-vm.ts';
 
 export interface Target extends AsyncDisposable {
-  agent: AgentClient;
+  guest: Guest;
   address: string;
-  protocol: Protocol;
   /** Device in the guest of each named root. */
   disks: Readonly<Record<string, string>>;
   /** The directory of this machine that the VM shares. */
@@ -25,20 +22,20 @@ export interface TargetOptions {
 
 export const DEFAULT_VM = 'default';
 
-/** An agent that is up answers at once, a guest in emulation within a few seconds. */
-const CONNECT_MS = 15_000;
+/** For an agent that has answered before: it may be restarted, or its VM stopped for a while. */
+const PATIENCE_S = 15;
 
 /** @throws AgentError with what to do, where there is no agent */
 export async function openTarget(args: Arguments, { start, signal }: TargetOptions): Promise<Target> {
-  const protocol = readProtocol(args.text('protocol') ?? 'ttrpc');
   const place = await findPlace(args, start ?? false, signal);
-  const agent = await connect(place.address, {
-    protocol,
-    timeoutMs: CONNECT_MS,
-    retry: false,
-    ...(signal === undefined ? {} : { signal }),
-  });
-  return { ...place, agent, protocol, [Symbol.asyncDispose]: () => agent.close() };
+  const guest = await openGuest(place.address, signal);
+  return { ...place, guest, [Symbol.asyncDispose]: () => guest.close() };
+}
+
+/** As every verb dials: an agent that is up answers at once, one that goes away is waited for. */
+export function openGuest(address: string, signal?: AbortSignal): Promise<Guest> {
+  const options = { name: 'berth', firstDial: 'once', patienceMs: readPatience() * 1000 } as const;
+  return connect(address, { ...options, ...(signal === undefined ? {} : { signal }) });
 }
 
 /** A directory of this machine that lies in what the VM shares, as the name the guest knows it by. */
@@ -73,7 +70,11 @@ function noVm(name: string): never {
   throw new AgentError('failed_precondition', `no VM named '${name}' is running; start it with \`berth vm start${more}\``);
 }
 
-function readProtocol(text: string): Protocol {
-  if (text === 'ttrpc' || text === 'grpc') return text;
-  throw new AgentError('invalid_argument', `unknown --protocol '${text}': give ttrpc or grpc`, { fields: { field: 'protocol' } });
+function readPatience(): number {
+  const text = process.env['BERTH_PATIENCE'];
+  if (text === undefined || text === '') return PATIENCE_S;
+  if (/^\d{1,5}(\.\d+)?$/.test(text)) return Number(text);
+  throw new AgentError('invalid_argument', `invalid BERTH_PATIENCE '${text}': give seconds`, {
+    fields: { field: 'BERTH_PATIENCE' },
+  });
 }

@@ -25,7 +25,6 @@ export const TARGET_OPTIONS: Options = {
     value: 'URI',
     help: 'an agent to talk to: vsock://CID:PORT, hvsock://SOCKET:PORT, unix://PATH or serial://SOCKET (or $BERTH_ADDRESS)',
   },
-  protocol: { kind: 'text', value: 'NAME', help: 'ttrpc (default) or grpc' },
 };
 
 export const HELP_OPTION: Options = { help: { kind: 'flag', short: 'h', help: 'show this help' } };

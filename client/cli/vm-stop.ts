@@ -1,15 +1,14 @@
 // `berth vm stop`: ends VMs, containers and all.
-
-import { connect } from '../connect.ts';
 import { EXIT_BERTH } from '../exit-status.ts';
 import { listVms, stopVm } from '../vm/named.ts';
 import type { VmState } from '../vm/vm-state.ts';
 import { reportError } from './failure.ts';
 import { writeText } from './fd-output.ts';
-import { DEFAULT_VM } from './target.ts';
+import { DEFAULT_VM, openGuest } from './target.ts';
 import type { Verb } from './verb.ts';
 
-const ASK_MS = 5_000;
+/** For containers to end by themselves. */
+const GRACE_MS = 2_000;
 
 export const vmStop: Verb = {
   name: 'vm stop',
@@ -42,6 +41,6 @@ async function stopOne(name: string, force: boolean): Promise<number> {
 /** The agent answers, then ends; PID 1 powers the guest off. */
 async function powerOff({ address }: VmState): Promise<void> {
   if (address === undefined) return;
-  await using agent = await connect(address, { timeoutMs: ASK_MS, retry: false });
-  await agent.kata.destroySandbox({}, { timeoutMs: ASK_MS });
+  await using guest = await openGuest(address);
+  await guest.shutdown({ deadlineMs: GRACE_MS });
 }

@@ -2,12 +2,14 @@
 import type { Accel, Way } from './machine.ts';
 import type { BootTimeline } from './timeline.ts';
 
+/** How a VM ended. */
 export interface GuestExit {
   /** QEMU's exit code: 0 when the guest powered off or was stopped; null when a signal ended QEMU. */
   code: number | null;
   signal: NodeJS.Signals | null;
 }
 
+/** How a VM is stopped. */
 export interface StopOptions {
   /** Asks the guest to power off, over its agent say; when it has not within `timeoutMs`, QEMU is ended. */
   graceful?: () => Promise<unknown>;
@@ -15,6 +17,7 @@ export interface StopOptions {
   timeoutMs?: number;
 }
 
+/** A VM that runs. */
 export interface Guest extends AsyncDisposable {
   readonly name: string;
   readonly way: Way;

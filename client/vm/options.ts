@@ -54,6 +54,7 @@ export interface ImageFiles {
   rootDevice?: 'virtio-blk' | 'nvdimm';
 }
 
+/** What a VM is to be. */
 export interface BootOptions {
   /** Shown by `berth vm ls` and in messages. Default `vm-CID`. */
   name?: string;

@@ -11,6 +11,7 @@ const check = ['scripts/check.ts'];
 export const JOBS = /** @type {Readonly<Record<string, Job>>} */ ({
   build: { needs: 'everything', commands: [] },
   check: { needs: 'code', commands: [check] },
+  docs: { needs: 'code', commands: [['scripts/configuration-doc.ts'], ['scripts/api-reference.ts']] },
   start: { needs: 'everything', commands: [['client/demo.ts']] },
   test: { needs: 'everything', commands: [check, ...suites] },
   'test:long': {

@@ -1,8 +1,9 @@
 // A process of the fake agent: a child of the test itself with the agent's own streams, so that what the client reads and
 // writes behaves as in a guest.
-import { accessSync, constants as fsConstants, statSync } from 'node:fs';
+import { accessSync, constants as fsConstants, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { KATA_DRAIN_MS, prepareStdio, type Stdio, terminalStdio } from '../../agent/process/stdio.ts';
+import type { Exit } from '../../agent/process/container-process.ts';
+import { KATA_DRAIN_MS, type OutputOptions, prepareStdio, type Stdio, terminalStdio } from '../../agent/process/stdio.ts';
 import { Budget, TOTAL_LIMIT_BYTES } from '../../agent/process/stream/budget.ts';
 import type { LogReader } from '../../agent/process/stream/log-reader.ts';
 import type { OutputLog } from '../../agent/process/stream/output-log.ts';
@@ -14,29 +15,57 @@ export interface FakeProcessSpec {
   terminal: boolean;
 }
 
+export interface FakeProcessOptions {
+  /** How its output is kept. Default: as Kata has it. */
+  output?: OutputOptions;
+  /** It is there, but its program runs only from {@link FakeProcess.release} on, as between crun's create and start. */
+  gated?: boolean;
+}
+
+/** Waits for a line on fd 3, then becomes the program. */
+const GATE = ['sh', '-c', 'read _ <&3; exec 3<&-; exec "$@"', 'sh'];
+
 export class FakeProcess {
   readonly stdio: Stdio;
   readonly pid: number;
   /** 128 + signal, or the code. */
   readonly exited: Promise<number>;
+  readonly ended: Promise<Exit>;
   private readonly pidfd: number;
+  private gate: number | undefined;
 
-  private constructor(stdio: Stdio, pid: number, pidfd: number) {
+  private constructor(stdio: Stdio, pid: number, pidfd: number, gate?: number) {
     this.stdio = stdio;
     this.pid = pid;
     this.pidfd = pidfd;
-    this.exited = new Promise((resolve) => {
+    this.gate = gate;
+    this.ended = new Promise((resolve) => {
       native().watchChild(pidfd, ({ code, signal }) => {
         stdio.processExited();
-        resolve(code ?? 128 + signal!);
+        const how = code !== undefined && code !== null ? { code } : { signal: signal! };
+        resolve({ ...how, coreDumped: false, exitedAt: Date.now() });
       });
     });
+    this.exited = this.ended.then(({ code, signal }) => code ?? 128 + signal!);
   }
 
   /** @throws Error in crun's words for a program that can't be run */
-  static async start(spec: FakeProcessSpec): Promise<FakeProcess> {
+  static async start(spec: FakeProcessSpec, options: FakeProcessOptions = {}): Promise<FakeProcess> {
     const file = findProgram(spec);
-    return spec.terminal ? FakeProcess.startOnTerminal(file, spec) : await FakeProcess.startOnPipes(file, spec);
+    const [gate, opener] = options.gated ? native().pipe() : [];
+    const launched = gate === undefined ? spec : { ...spec, args: [...GATE, file, ...spec.args.slice(1)] };
+    const program = { ...launched, file: gate === undefined ? file : '/bin/sh', gate: gate === undefined ? [] : [gate] };
+    const start = spec.terminal ? FakeProcess.startOnTerminal : FakeProcess.startOnPipes;
+    const { stdio, pid, pidfd } = await start(program, options.output);
+    if (gate !== undefined) native().close(gate);
+    return new FakeProcess(stdio, pid, pidfd, opener);
+  }
+
+  release(): void {
+    if (this.gate === undefined) return;
+    writeSync(this.gate, '\n');
+    native().close(this.gate);
+    this.gate = undefined;
   }
 
   signal(signal: number): void {
@@ -56,31 +85,36 @@ export class FakeProcess {
       // Gone already.
     }
     this.stdio.close();
+    if (this.gate !== undefined) native().close(this.gate);
+    this.gate = undefined;
   }
 
   resize(rows: number, columns: number): void {
     native().setWinsize(this.stdio.terminalFd!, rows, columns);
   }
 
-  private static async startOnPipes(file: string, { args, env }: FakeProcessSpec): Promise<FakeProcess> {
-    const prepared = await prepareStdio({ terminal: false, budget, runtimeDir: '/nonexistent', pipeSizeBytes: 0 });
-    const { pid, pidfd } = native().spawn({ file, args, env, fds: prepared.childFds, newSession: true });
-    return new FakeProcess(await prepared.attach(), pid, pidfd);
+  private static async startOnPipes({ file, args, env, gate }: Launched, output?: OutputOptions): Promise<Started> {
+    const prepared = await prepareStdio({ terminal: false, budget, output, runtimeDir: '/nonexistent', pipeSizeBytes: 0 });
+    const { pid, pidfd } = native().spawn({ file, args, env, fds: [...prepared.childFds, ...gate], newSession: true });
+    return { stdio: await prepared.attach(), pid, pidfd };
   }
 
   /** `setsid -c` makes the slave the controlling terminal, as crun does in a container. */
-  private static startOnTerminal(file: string, { args, env }: FakeProcessSpec): FakeProcess {
+  private static async startOnTerminal({ file, args, env, gate }: Launched, output?: OutputOptions): Promise<Started> {
     const { master, slave } = native().openPty();
     const { pid, pidfd } = native().spawn({
       file: '/usr/bin/setsid',
       args: ['setsid', '-c', file, ...args.slice(1)],
       env,
-      fds: [slave, slave, slave],
+      fds: [slave, slave, slave, ...gate],
     });
     native().close(slave);
-    return new FakeProcess(terminalStdio({ budget, output: { drainMs: KATA_DRAIN_MS } }, master), pid, pidfd);
+    return { stdio: terminalStdio({ budget, output: output ?? { drainMs: KATA_DRAIN_MS } }, master), pid, pidfd };
   }
 }
+
+type Started = Pick<FakeProcess, 'stdio' | 'pid'> & { pidfd: number };
+type Launched = FakeProcessSpec & { file: string; gate: number[] };
 
 function findProgram({ args, env }: FakeProcessSpec): string {
   const name = args[0]!;

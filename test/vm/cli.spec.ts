@@ -68,6 +68,30 @@ describe('berth on a booted guest', () => {
     });
   });
 
+  it('tells what a container said that was left to itself, goes back to it, and tells its end and its events', async () => {
+    const name = 'cli-left';
+    const script = 'echo out; echo err >&2; read line; echo "[$line]"; exit 5';
+    const started = await berth(['run', '-d', '-i', ...target, '--rootfs', 'blk:/dev/vdb', '--name', name, 'sh', '-c', script]);
+    assert.deepEqual(started, { stdout: `${name}\n`, stderr: '', status: 0 });
+    try {
+      await eventually(async () =>
+        assert.deepEqual(await berth(['logs', ...target, name]), { stdout: 'out\n', stderr: 'err\n', status: 0 }),
+      );
+      const attached = await berth(['attach', ...target, name], { input: 'hi\n' });
+      assert.deepEqual(attached, { stdout: '[hi]\n', stderr: '', status: 5 });
+      assert.deepEqual(await berth(['wait', ...target, name]), { stdout: '5\n', stderr: '', status: 5 });
+      assert.equal((await berth(['logs', '-f', '-n', '1', ...target, name])).stdout, '[hi]\n');
+      const { stdout } = await berth(['events', '--no-follow', '--json', '-f', 'container.', '--container', name, ...target]);
+      const kinds = stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line).kind);
+      assert.deepEqual(kinds, ['container.created', 'container.started', 'container.stopped']);
+    } finally {
+      await berth(['rm', '-f', ...target, name]);
+    }
+  });
+
   describe('run -it, on a terminal', () => {
     /** A shell in a container, at its first prompt. */
     async function shell(): Promise<TerminalBerth> {

@@ -40,6 +40,7 @@ function toMessage({ cpu, memory, pids, io }: ContainerStats): berth.v1.Containe
     memoryBytes: memory.current,
     memoryLimitBytes: memory.limit ?? UNLIMITED,
     memoryPeakBytes: memory.peak,
+    memoryDroppableBytes: memory.stat.get('inactive_file') ?? 0n,
     oomKills: memory.oomKills,
     pids: pids.current,
     ioReadBytes: sum(io, 'rbytes'),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode } from '../../../../agent/errors.ts';
+import { followEvents } from '../../../../client/api/events.ts';
 import { Link } from '../../../../client/api/link.ts';
 import { Processes } from '../../../../client/api/processes.ts';
 import { StartError } from '../../../../client/api/start.ts';
@@ -202,11 +203,12 @@ describe('a process as a program holds it', () => {
   }
 
   it('fails with unavailable when no agent answers for as long as patience goes', async () => {
-    has({ exit: forever, output: Buffer.alloc(0) });
+    has({ exit: forever, output: Buffer.alloc(0), open: true });
     const process = await inGuest.run(['x']);
-    const waiting = process.wait();
+    const waiting = [process.wait(), process.stdout.text(), followEvents(link, {}).next()];
+    for (const call of waiting) call.catch(() => {});
     await guest[Symbol.asyncDispose]();
-    await assert.rejects(waiting, (error) => hasCode(error, 'unavailable'));
+    for (const call of waiting) await assert.rejects(call, (error) => hasCode(error, 'unavailable'));
     guest = await FakeGuest.start();
   });
 

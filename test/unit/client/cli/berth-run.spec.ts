@@ -1,20 +1,20 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { berth, PipedBerth, until } from '../../../support/berth-cli.ts';
-import { type ServedFakeAgent, serveFakeAgent } from '../../../support/fake-agent-server.ts';
+import { type ServedSandbox, serveSandbox } from '../../../support/fake-sandbox.ts';
 
 describe('berth run, on pipes', () => {
-  let agent: ServedFakeAgent;
+  let agent: ServedSandbox;
 
   before(async () => {
-    agent = await serveFakeAgent();
+    agent = await serveSandbox();
   });
 
   after(async () => {
     await agent.close();
   });
 
-  beforeEach(() => agent.fake.reset());
+  beforeEach(() => agent.sandbox.reset());
 
   const run = (...args: string[]) => ['run', '--address', agent.address, '--rootfs', 'blk:/dev/vdb', ...args];
 
@@ -74,7 +74,7 @@ describe('berth run, on pipes', () => {
       assert.equal(done.status, status, done.stderr);
       assert.match(done.stderr, line);
       assert.equal(done.stderr.trimEnd().split('\n').length, 1);
-      assert.equal(agent.fake.containers.size, 0);
+      assert.equal(agent.sandbox.ids.length, 0);
     });
   }
 
@@ -87,7 +87,7 @@ describe('berth run, on pipes', () => {
   it('keeps the container, and removes it with --rm', async () => {
     await berth(run('--name', 'kept', 'true'));
     await berth(run('--name', 'gone', '--rm', 'true'));
-    assert.deepEqual([...agent.fake.containers.keys()], ['kept']);
+    assert.deepEqual(agent.sandbox.ids, ['kept']);
   });
 
   it('sends what the options ask for', async () => {
@@ -109,15 +109,15 @@ describe('berth run, on pipes', () => {
       'ALL',
     ];
     await berth(run('--name', 'spec', ...options, '--entrypoint', 'env', '--', '-i', 'true'), { env: { FROM_HERE: 'x y' } });
-    const spec = agent.fake.specs.get('spec')!;
-    assert.deepEqual(spec.Process?.Args, ['env', '-i', 'true']);
-    assert.deepEqual([spec.Process?.User?.UID, spec.Process?.User?.GID, spec.Process?.Cwd], [7, 8, '/tmp']);
-    assert.ok(spec.Process?.Env?.includes('A=b') && spec.Process.Env.includes('FROM_HERE=x y'));
-    assert.deepEqual(spec.Process?.Capabilities?.Bounding, []);
-    assert.deepEqual([spec.Linux?.Resources?.Memory?.Limit, spec.Linux?.Resources?.CPU?.Quota], [64n << 20n, 50_000n]);
-    assert.equal(spec.Root?.Readonly, true);
+    const spec = agent.sandbox.find('spec')!.spec;
+    assert.deepEqual(spec.process.args, ['env', '-i', 'true']);
+    assert.deepEqual([spec.process.user.uid, spec.process.user.gid, spec.process.cwd], [7, 8, '/tmp']);
+    assert.ok(spec.process.env.includes('A=b') && spec.process.env.includes('FROM_HERE=x y'));
+    assert.deepEqual(spec.process.capabilities?.bounding, []);
+    assert.deepEqual([spec.linux?.resources?.memory?.limit, spec.linux?.resources?.cpu?.quota], [64n << 20n, 50_000n]);
+    assert.equal(spec.root.readonly, true);
     assert.deepEqual(
-      agent.fake.storages.get('spec')?.map(({ driver }) => driver),
+      agent.sandbox.find('spec')!.options.storages.map(({ driver }) => driver),
       ['blk', 'overlayfs'],
     );
   });
@@ -145,19 +145,19 @@ describe('berth run, on pipes', () => {
     await running.printed('ready');
     running.child.kill('SIGTERM');
     assert.equal((await running.finished()).status, 143);
-    assert.ok(!agent.fake.calls.some((call) => call.startsWith('SignalProcess')));
+    assert.deepEqual(agent.sandbox.find('left')?.signals, []);
   });
 
   it('leaves nothing behind when a signal comes before the process runs', async () => {
-    agent.fake.createDelayMs = 500;
+    agent.sandbox.createDelayMs = 500;
     const running = new PipedBerth(run('--name', 'early', 'sleep', '30'));
     await until(
-      () => agent.fake.calls.includes('CreateContainer early'),
+      () => agent.sandbox.calls.includes('create early'),
       () => 'CreateContainer',
     );
     running.child.kill('SIGINT');
     assert.equal((await running.finished()).status, 130);
-    assert.deepEqual(agent.fake.calls, ['CreateContainer early', 'RemoveContainer early']);
+    assert.deepEqual(agent.sandbox.calls, ['create early', 'remove early']);
   });
 
   it('ends quietly with 141 when nobody reads its output any more, and ends the process', async () => {
@@ -166,14 +166,14 @@ describe('berth run, on pipes', () => {
     running.child.stdout!.destroy();
     const { stderr, status } = await running.finished();
     assert.deepEqual([stderr, status], ['', 141]);
-    assert.equal(agent.fake.containers.size, 0);
+    assert.equal(agent.sandbox.ids.length, 0);
   });
 
-  it('with -d prints the name, returns at once, and drops the output', async () => {
+  it('with -d prints the name, returns at once, and nothing stands still before a full pipe', async () => {
     const { stdout, status } = await berth(run('-d', '--name', 'back', 'sh', '-c', 'head -c 3000000 /dev/zero; exit 5'));
     assert.deepEqual([stdout, status], ['back\n', 0]);
     await until(
-      () => agent.fake.containers.get('back')?.exitStatus === 5,
+      () => agent.sandbox.find('back')?.exitStatus === 5,
       () => 'the end of a process that fills every buffer',
     );
   });
@@ -181,7 +181,7 @@ describe('berth run, on pipes', () => {
   it('with -d --rm removes the container at its end', async () => {
     await berth(run('-d', '--rm', '--name', 'brief', 'sleep', '0.2'));
     await until(
-      () => agent.fake.containers.size === 0,
+      () => agent.sandbox.ids.length === 0,
       () => 'the removal',
     );
   });

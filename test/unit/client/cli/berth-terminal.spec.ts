@@ -1,30 +1,30 @@
 import assert from 'node:assert/strict';
 import { TerminalBerth } from '../../../support/berth-cli.ts';
-import { type ServedFakeAgent, serveFakeAgent } from '../../../support/fake-agent-server.ts';
+import { type ServedSandbox, serveSandbox } from '../../../support/fake-sandbox.ts';
 
 describe('berth run -it, on a terminal', () => {
-  let agent: ServedFakeAgent;
+  let agent: ServedSandbox;
 
   before(async () => {
-    agent = await serveFakeAgent();
+    agent = await serveSandbox();
   });
 
   after(async () => {
     await agent.close();
   });
 
-  beforeEach(() => agent.fake.reset());
+  beforeEach(() => agent.sandbox.reset());
 
   function run(...command: string[]): TerminalBerth {
     const options = ['--address', agent.address, '--rootfs', 'blk:/dev/vdb', '--name', 'term'];
-    return new TerminalBerth(['run', '-it', ...options, ...command], { rows: 33, columns: 101 });
+    return new TerminalBerth(['run', '-it', ...options, ...command], { rows: 33, columns: 101 }, { BERTH_PATIENCE: '0.5' });
   }
 
   it('has the size of our window before the process starts, and follows it', async () => {
     using terminal = run('sh', '-c', 'stty size; trap "stty size" WINCH; while :; do sleep 0.05; done');
     await terminal.shows(/33 101/);
-    const size = agent.fake.specs.get('term')?.Process?.ConsoleSize;
-    assert.deepEqual([size?.Height, size?.Width], [33, 101]);
+    const size = agent.sandbox.find('term')?.spec.process.consoleSize;
+    assert.deepEqual([size?.height, size?.width], [33, 101]);
     terminal.resize(44, 120);
     await terminal.shows(/44 120/);
   });
@@ -35,7 +35,7 @@ describe('berth run -it, on a terminal', () => {
     terminal.type('\x03');
     assert.equal(await terminal.exited, 5);
     assert.match(terminal.screen, /interrupted/);
-    assert.ok(!agent.fake.calls.some((call) => call.startsWith('SignalProcess')), 'it went as a key');
+    assert.deepEqual(agent.sandbox.find('term')?.signals, [], 'it went as a key');
   });
 
   it('is raw while it runs, and as it was afterwards', async () => {
@@ -56,10 +56,7 @@ describe('berth run -it, on a terminal', () => {
     process.kill(terminal.pid, 'SIGTERM');
     assert.equal(await terminal.exited, 143);
     assert.equal(await terminal.modes(), before);
-    assert.deepEqual(
-      agent.fake.calls.filter((call) => call.startsWith('SignalProcess')),
-      ['SignalProcess term 1'],
-    );
+    assert.deepEqual(agent.sandbox.find('term')?.signals, ['1']);
   });
 
   it('puts the terminal back when it dies at the third TERM of a process that will not end', async () => {
@@ -74,14 +71,27 @@ describe('berth run -it, on a terminal', () => {
     assert.equal(await terminal.modes(), before);
   });
 
-  it('puts the terminal back when the agent goes away', async () => {
+  it('goes on over a connection that was lost', async () => {
+    using terminal = run('sh', '-c', 'echo ready; read line; echo "[$line]"; exit 6');
+    await terminal.shows(/ready/);
+    agent.dropConnections();
+    terminal.type('hello\r');
+    assert.equal(await terminal.exited, 6);
+    assert.match(terminal.screen, /\[hello\]\r\n/);
+  });
+
+  it('puts the terminal back when the agent goes away and stays away', async () => {
     using terminal = run('sh', '-c', 'echo ready; sleep 30');
     const before = await terminal.modes();
     await terminal.shows(/ready/);
-    agent.dropConnections();
-    assert.equal(await terminal.exited, 125);
+    await agent.goAway();
+    try {
+      assert.equal(await terminal.exited, 125);
+    } finally {
+      await agent.comeBack();
+    }
     assert.equal(await terminal.modes(), before);
-    assert.match(terminal.screen, /\r\nberth: .*connection/);
+    assert.match(terminal.screen, /\r\nberth: no agent answers at .* within 500 ms/);
   });
 
   it('puts the terminal back when the command is not there', async () => {
@@ -103,6 +113,7 @@ describe('berth run -it, on a terminal', () => {
     terminal.type('x\r');
     await terminal.shows(/end/);
     assert.equal(await terminal.exited, 0);
-    assert.ok(!agent.fake.calls.some((call) => call.startsWith('WriteStdin')));
+    assert.ok(!terminal.screen.includes('^'), 'the process saw no key');
+    assert.equal(agent.sandbox.containers[0]?.init.stdio.stdin.accepted, 0n);
   });
 });

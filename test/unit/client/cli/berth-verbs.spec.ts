@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { berth, PipedBerth, until } from '../../../support/berth-cli.ts';
-import { type ServedFakeAgent, serveFakeAgent } from '../../../support/fake-agent-server.ts';
+import { type ServedSandbox, serveSandbox } from '../../../support/fake-sandbox.ts';
 
 describe('berth', () => {
-  let agent: ServedFakeAgent;
+  let agent: ServedSandbox;
   let address: string[];
 
   before(async () => {
-    agent = await serveFakeAgent();
+    agent = await serveSandbox();
     address = ['--address', agent.address];
   });
 
@@ -15,7 +15,7 @@ describe('berth', () => {
     await agent.close();
   });
 
-  beforeEach(() => agent.fake.reset());
+  beforeEach(() => agent.sandbox.reset());
 
   const start = async (name: string, ...command: string[]) => {
     const { status, stderr } = await berth(['run', '-d', '--name', name, ...address, '--rootfs', 'blk:/dev/vdb', ...command]);
@@ -25,32 +25,34 @@ describe('berth', () => {
   it('lists its verbs, and shows the options of each', async () => {
     const { stdout, status } = await berth(['--help']);
     assert.equal(status, 0);
-    for (const verb of ['run', 'exec', 'ps', 'kill', 'stats', 'rm', 'top', 'port-forward', 'vm start', 'vm stop', 'vm ls']) {
+    for (const verb of [
+      'run',
+      'exec',
+      'attach',
+      'logs',
+      'wait',
+      'ps',
+      'kill',
+      'stats',
+      'rm',
+      'events',
+      'top',
+      'port-forward',
+      'vm start',
+      'vm stop',
+      'vm ls',
+    ]) {
       assert.ok(stdout.includes(`\n  ${verb} `), verb);
       const help = await berth([...verb.split(' '), '--help']);
       assert.deepEqual([help.status, help.stderr], [0, '']);
       assert.ok(help.stdout.startsWith(`Usage: berth ${verb} `), help.stdout);
     }
-    assert.ok(!stdout.includes('drain'));
+    assert.ok(!stdout.includes('reap'));
   });
 
   it('refuses a verb that it does not have', async () => {
     const { stderr, status } = await berth(['toString']);
     assert.deepEqual([stderr, status], ["berth: 'toString' is not a berth verb; `berth --help` lists them\n", 125]);
-  });
-
-  it('speaks gRPC as well', async () => {
-    const { stdout, stderr, status } = await berth([
-      'run',
-      '--protocol',
-      'grpc',
-      ...address,
-      '--rootfs',
-      'blk:/dev/vdb',
-      'echo',
-      'hi',
-    ]);
-    assert.deepEqual([stdout, stderr, status], ['hi\n', '', 0]);
   });
 
   it('exec runs a command in a running container with its own streams and status', async () => {
@@ -80,16 +82,14 @@ describe('berth', () => {
     await running.printed('ready');
     running.child.kill('SIGINT');
     assert.equal((await running.finished()).status, 8);
-    assert.equal(agent.fake.containers.get('one')?.exitStatus, undefined);
+    assert.equal(agent.sandbox.find('one')?.exitStatus, undefined);
   });
 
   it('exec -d returns at once and nothing stands still before a full pipe', async () => {
     await start('one', 'sleep', '30');
-    assert.equal((await berth(['exec', '-d', ...address, 'one', 'head', '-c', '3000000', '/dev/zero'])).status, 0);
-    await until(
-      () => agent.fake.calls.includes('WaitProcess one'),
-      () => 'the end of the exec',
-    );
+    const done = await berth(['exec', '-d', '--name', 'zeros', ...address, 'one', 'head', '-c', '3000000', '/dev/zero']);
+    assert.deepEqual(done, { stdout: 'one/zeros\n', stderr: '', status: 0 });
+    assert.deepEqual(await berth(['wait', ...address, 'one/zeros']), { stdout: '0\n', stderr: '', status: 0 });
   });
 
   it('ps shows what runs, and with -a what has ended', async () => {
@@ -99,7 +99,7 @@ describe('berth', () => {
     const { stdout } = await berth(['ps', '-a', ...address]);
     assert.match(
       stdout,
-      /^CONTAINER +COMMAND +CREATED +STATUS +PID\none +sleep 30 +5 seconds ago +Up +\d+\ntwo +sh -c "exit 3" .*Exited \(3\)/,
+      /^CONTAINER +COMMAND +CREATED +STATUS +PID\none +sleep 30 +\d+ seconds ago +Up .* \d+\ntwo +sh -c "exit 3" .*Exited \(3\)/,
     );
     const containers = JSON.parse((await berth(['ps', '-a', '--json', ...address])).stdout);
     assert.deepEqual(
@@ -118,12 +118,12 @@ describe('berth', () => {
     assert.deepEqual([stdout, status], ['one\n', 125]);
     assert.match(stderr, /`none` not found/);
     await until(
-      () => agent.fake.containers.get('one')?.exitStatus === 143,
+      () => agent.sandbox.find('one')?.exitStatus === 143,
       () => 'the end by TERM',
     );
     await berth(['kill', ...address, 'two']);
     await until(
-      () => agent.fake.containers.get('two')?.exitStatus === 137,
+      () => agent.sandbox.find('two')?.exitStatus === 137,
       () => 'the end by KILL',
     );
     assert.match((await berth(['kill', ...address, 'two'])).stderr, /container two is not running/);
@@ -136,7 +136,7 @@ describe('berth', () => {
     assert.equal(refused.status, 125);
     assert.match(refused.stderr, /container one is running: `berth kill` it first, or use rm -f/);
     assert.deepEqual(await berth(['rm', '-f', ...address, 'one', 'none']), { stdout: 'one\n', stderr: '', status: 0 });
-    assert.equal(agent.fake.containers.size, 0);
+    assert.equal(agent.sandbox.ids.length, 0);
   });
 
   it('stats shows what containers use', async () => {

@@ -5,15 +5,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { shareDirectory } from '../../../../client/cli/target.ts';
 import { berth, PipedBerth } from '../../../support/berth-cli.ts';
-import { type ServedFakeAgent, serveFakeAgent } from '../../../support/fake-agent-server.ts';
+import { type ServedSandbox, serveSandbox } from '../../../support/fake-sandbox.ts';
 
 describe('the agent that berth talks to', () => {
-  let agent: ServedFakeAgent;
+  let agent: ServedSandbox;
   let state: string;
   let env: Record<string, string>;
 
   before(async () => {
-    agent = await serveFakeAgent();
+    agent = await serveSandbox();
     state = await mkdtemp(join(tmpdir(), 'berth-state-'));
     env = { XDG_STATE_HOME: state };
   });
@@ -45,12 +45,10 @@ describe('the agent that berth talks to', () => {
     assert.equal(stderr, 'berth: give --vm or --address, not both\n');
   });
 
-  it('has an address and a protocol that are understood', async () => {
+  it('has an address that is understood, and is waited for as long as is said', async () => {
     assert.match((await berth(['ps', '--address', 'ftp://x'], { env })).stderr, /^berth: address "ftp:\/\/x": scheme: /);
-    assert.match(
-      (await berth(['ps', '--protocol', 'soap'], { env })).stderr,
-      /^berth: unknown --protocol 'soap': give ttrpc or grpc\n$/,
-    );
+    const { stderr } = await berth(['ps', '--address', agent.address], { env: { ...env, BERTH_PATIENCE: 'long' } });
+    assert.equal(stderr, "berth: invalid BERTH_PATIENCE 'long': give seconds\n");
   });
 
   it('can be given up while it says nothing, without a word', async () => {
