@@ -109,13 +109,14 @@ function withoutBody(node: Node, source: SourceFile): string {
 function classText(statement: Statement, source: SourceFile): string {
   const { members } = statement as Statement & { members: readonly ClassElement[] };
   const head = statement.getText(source).split('{', 1)[0]!.trimEnd();
-  const lines = members.filter((member) => isPublic(member, source)).map((member) => memberText(member, source));
+  const lines = members.filter((member) => isPublic(member, source, head)).map((member) => memberText(member, source));
   return `${withoutExport(head)} {\n${lines.join('\n')}\n}`;
 }
 
-/** What starts with # or says `private`, `protected` or `@internal` is nobody's business. */
-function isPublic(member: ClassElement, source: SourceFile): boolean {
+/** What starts with # or says `private`, `protected` or `@internal` is nobody's business; objects other than errors come from methods. */
+function isPublic(member: ClassElement, source: SourceFile, head: string): boolean {
   const text = member.getText(source);
+  if (member.kind === SyntaxKind.Constructor && !/extends Error\b/.test(head)) return false;
   if (/^(#|private |protected |(readonly |async |static )*\*?#|get #|set #|readonly \[brand\])/.test(text)) return false;
   return !(commentOf(member, source)?.includes('@internal') ?? false);
 }

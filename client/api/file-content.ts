@@ -7,6 +7,7 @@ import { type FileInfo, toFileInfo } from './file-info.ts';
 import type { Link } from './link.ts';
 import { FILES } from './methods.ts';
 
+/** Which bytes of a file are wanted. */
 export interface ReadOptions {
   /** Bytes from the beginning. Default 0. */
   readonly offset?: number;

@@ -3,8 +3,10 @@ import { berth } from '#proto/berth.js';
 
 const { Type } = berth.v1.FileInfo;
 
+/** What kind of file it is. */
 export type FileType = 'regular' | 'directory' | 'symlink' | 'other';
 
+/** What a file is, as lstat(2) tells. */
 export interface FileInfo {
   /** The last component of its path. */
   readonly name: string;

@@ -13,6 +13,7 @@ import { FILES } from './methods.ts';
 /** What a file can be written from. Of a stream no more is taken than the guest takes. */
 export type FileSource = string | Uint8Array | AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
+/** How a file is written. */
 export interface WriteOptions {
   /** Permission bits, taken as they are. Default 0o644. */
   readonly mode?: number;

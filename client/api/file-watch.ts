@@ -7,12 +7,14 @@ import { FILES } from './methods.ts';
 
 const { Kind } = berth.v1.FileChange;
 
+/** Which changes are wanted. */
 export interface WatchOptions {
   /** Directories below it too, also those that come later. Default false. */
   readonly recursive?: boolean;
   readonly signal?: AbortSignal;
 }
 
+/** What has happened to a file. */
 export type FileChange =
   | { readonly kind: 'created' | 'modified' | 'removed' | 'attributes'; readonly path: string; readonly directory: boolean }
   | { readonly kind: 'moved'; readonly path: string; readonly to: string; readonly directory: boolean }

@@ -7,6 +7,7 @@ import type { Link } from './link.ts';
 import { FILES } from './methods.ts';
 import { type TarInOptions, TarOut, type TarOutOptions, type Unpacked, unpackTar } from './tar.ts';
 
+/** How a directory is made. */
 export interface MakeDirectoryOptions {
   /** Default 0o755. */
   readonly mode?: number;

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import type { Tunnel, TunnelOptions, TunnelTarget } from './tunnel.ts';
 
+/** Where a forward listens. */
 export interface ForwardOptions {
   /** A port (0 is any free one) on 127.0.0.1 or on `host`, or the path of a Unix socket to make. */
   readonly listen: number | { readonly port: number; readonly host?: string } | { readonly unix: string };
@@ -16,6 +17,7 @@ export interface ForwardOptions {
 /** At a time; more are closed at once. The agent allows a client 1024 streams in all. */
 const MAX_CONNECTIONS = 512;
 
+/** A port of this host that leads into a guest. */
 export class Forward implements AsyncDisposable {
   readonly #server: net.Server;
   /** What cuts each connection. */

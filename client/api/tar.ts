@@ -6,10 +6,12 @@ import { asBuffer, type FilePlace } from './file-content.ts';
 import type { Link } from './link.ts';
 import { FILES } from './methods.ts';
 
+/** What of a tree is packed. */
 export interface TarOutOptions {
   readonly signal?: AbortSignal;
 }
 
+/** How an archive is unpacked. */
 export interface TarInOptions {
   /** Make the directory, with those above it. Default false. */
   readonly makeParents?: boolean;
@@ -23,6 +25,7 @@ export interface TarInOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What has come of an archive. */
 export interface Unpacked {
   readonly entries: number;
   /** Of content. */

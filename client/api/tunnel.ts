@@ -13,6 +13,7 @@ export type TunnelTarget =
   /** An absolute path, or '@' and the name of an abstract socket. */
   | { readonly unix: string };
 
+/** How a tunnel is opened. */
 export interface TunnelOptions {
   /** To be connected. Default 10 000, at most 60 000. */
   readonly timeoutMs?: number;

@@ -1,7 +1,6 @@
 // `berth port-forward`: ports and Unix sockets of this machine that lead into a guest or a container, until interrupted.
 import { AgentError } from '../../agent/errors.ts';
 import type { Forward } from '../api/forward.ts';
-import { connect } from '../api/guest.ts';
 import { exitOfSignal } from '../exit-status.ts';
 import { errorLine } from './failure.ts';
 import { writeText } from './fd-output.ts';
@@ -27,7 +26,7 @@ export const portForward: Verb = {
     if (plans.length === 0) throw new AgentError('invalid_argument', 'give a port to forward, e.g. 8080:80');
     using relay = new SignalRelay();
     await using target = await openTarget(args, { signal: relay.aborted });
-    await using guest = await connect(target.address, { name: 'berth', signal: relay.aborted });
+    const { guest } = target;
     const place = container === undefined ? guest : guest.container(container);
     if (container !== undefined) await guest.container(container).inspect();
     const onError = (error: Error) => void writeText(2, `berth: ${errorLine(error)}\n`).catch(() => {});

@@ -1,7 +1,6 @@
 // `berth top`: what the agent of a guest is doing, again and again.
 import type { berth } from '#proto/berth.js';
 import { AgentError } from '../../agent/errors.ts';
-import { connect } from '../api/guest.ts';
 import { formatAge, formatBytes } from '../quantity.ts';
 import type { Arguments } from './arguments.ts';
 import { writeText } from './fd-output.ts';
@@ -29,7 +28,7 @@ export const top: Verb = {
   async run(args) {
     const intervalMs = args.flag('once') ? 0 : readInterval(args);
     await using target = await openTarget(args, {});
-    await using guest = await connect(target.address, { name: 'berth' });
+    const { guest } = target;
     const before = process.stdout.isTTY && intervalMs > 0 ? HOME_AND_CLEAR : '';
     let shown = false;
     for await (const look of guest.top({ intervalMs })) {

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { berthMethods } from '../../agent/api/berth/berth-methods.ts';
+import type { AgentUse } from '../../agent/api/berth/top.ts';
 import { AgentError } from '../../agent/errors.ts';
 import { silentLogger } from '../../agent/log.ts';
 import { Scheduler } from '../../agent/process/stream/scheduler.ts';
@@ -14,6 +15,7 @@ import type { GuestProcessHost } from '../../agent/sandbox/guest-processes.ts';
 import type { CreateOptions, Sandbox } from '../../agent/sandbox/sandbox.ts';
 import type { Listener } from '../../agent/transport/connection.ts';
 import { listenUnix } from '../../agent/transport/unix.ts';
+import { native } from '../../native/index.ts';
 import { FakeContainer } from './fake-container.ts';
 
 /** What the API knows of a sandbox. */
@@ -100,6 +102,8 @@ export async function serveSandbox(): Promise<ServedSandbox> {
     turns: new Scheduler(),
     // Nothing is started in the guest itself.
     guestProcesses: {} as GuestProcessHost,
+    use: {} as AgentUse,
+    door: native(),
     log: silentLogger,
   });
   const start = (): RpcServer =>
