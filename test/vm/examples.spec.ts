@@ -24,7 +24,16 @@ const PRINTS: Readonly<Record<string, readonly RegExp[]>> = {
   'Follow what happens': [/process\.started/, /process\.exited/],
   'Reach what listens there': [/^hello from a container$/m, /^200 23$/m],
   'See what the agent is doing': [/^resident \d+n late by [\d.]+ ms$/m, /^berth-client grpc \d+n$/m],
+  'Stream a log to a file': [/^exited 588895$/m],
+  'An interactive shell': [/^\r?42\r$/m],
+  'Give up after a while': [/^ran out of timeout$/m],
+  'Stop in good order': [/^ready\nsaved$/m, /kind: 'exited'/],
+  'Many containers at once': [/^part 1 of .*: 1\npart 2 of .*: 2\npart 3 of .*: 3\nleft: 0$/m],
+  'Tell failures apart': [/^cannot be started: program ENOENT$/m, /^is not there: .*nobody/m],
+  'Pipe through Web Streams': [/^200000$/m],
 };
+/** What is typed to an example. */
+const TYPED: Readonly<Record<string, string>> = { 'An interactive shell': 'echo $((6 * 7))\nexit 0\n' };
 
 describe('an example of docs/typescript.md', () => {
   let guest: TestGuest;
@@ -49,7 +58,9 @@ describe('an example of docs/typescript.md', () => {
       const file = join(folder, `example-${at}.ts`);
       await writeFile(file, code);
       const env = { ...process.env, BERTH_ADDRESS: guest.guest.address };
-      const { stdout } = await promisify(execFile)(process.execPath, [file], { env, timeout: 60_000 });
+      const running = promisify(execFile)(process.execPath, [file], { env, timeout: 60_000 });
+      running.child.stdin!.end(TYPED[title] ?? '');
+      const { stdout } = await running;
       for (const pattern of PRINTS[title] ?? []) assert.match(stdout, pattern);
     });
   }
