@@ -18,5 +18,6 @@ export const JOBS = /** @type {Readonly<Record<string, Job>>} */ ({
     needs: 'everything',
     commands: [...suites.slice(0, 2), ['scripts/vm-tests.ts', '--require', './test/support/long-run.ts']],
   },
+  'bench:density': { needs: 'everything', commands: [['test/bench/density.ts']] },
   bench: { needs: 'everything', commands: [['test/bench/main.ts']] },
 });

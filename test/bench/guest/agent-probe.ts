@@ -6,7 +6,7 @@ import { runInGuest } from '../../support/guest-resources.ts';
 import { type MemoryUse, parseSmapsRollup } from '../report/smaps.ts';
 
 /** Sets $agent. */
-const FIND_AGENT = `for pid in $(cat /proc/1/task/1/children); do [ "$(cat /proc/$pid/comm)" = kata-agent ] && agent=$pid; done;`;
+export const FIND_AGENT = `for pid in $(cat /proc/1/task/1/children); do [ "$(cat /proc/$pid/comm)" = kata-agent ] && agent=$pid; done;`;
 /** Of the start time in /proc/pid/stat: USER_HZ is 100. */
 const MS_PER_TICK = 10;
 /** From the wish for the kill to the end of the connection. */
