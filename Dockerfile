@@ -26,7 +26,7 @@ COPY rootfs/kernels.sh /kernels.sh
 RUN sh /kernels.sh linux-image-cloud-amd64 /out/guest --tree virtio_pci virtio_mmio virtio_blk erofs \
       vmw_vsock_virtio_transport overlay virtiofs virtio_console virtio_net virtio_rng loop ext4 \
       --for acpi:ACPI0012 nfit nd_pmem --for virtio:d0000001B virtio_pmem nd_pmem \
-      --for virtio:d00000008 virtio_scsi sd_mod
+      --for virtio:d00000008 virtio_scsi sd_mod --for virtio:d00000005 virtio_balloon
 # The emulated host's kernel: the cloud kernel has no 9p.
 RUN sh /kernels.sh linux-image-amd64 /out/host kvm-amd vhost_vsock vsock_loopback virtio_pci 9pnet_virtio 9p
 

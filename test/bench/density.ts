@@ -9,7 +9,7 @@ import type { RpcChannel } from '../../client/rpc/channel.ts';
 import { connect } from '../../client/rpc/connect.ts';
 import { kataClient } from '../../client/rpc/services.ts';
 import { type Growth, grow } from './density/growth.ts';
-import { guestUse, hostUse } from './density/probe.ts';
+import { guestUse, type HostUse, hostUse } from './density/probe.ts';
 import { type DensityReport, densityText } from './density/report.ts';
 import { type BenchGuest, bootBenchGuest } from './guest/bench-guest.ts';
 import { caption, describeMachine } from './machine.ts';
@@ -31,7 +31,7 @@ async function rest(bench: BenchGuest) {
   await using client = await bench.connect('ttrpc');
   await client.kata.createSandbox({ sandboxId: 'density', hostname: 'density' });
   const guest = await guestUse(client, SETTLE_SECONDS);
-  return { guest, hostKib: await hostUse(bench.guest.pid) };
+  return { guest, host: await hostUse(bench.guest.pid), emulated: bench.guest.accel === 'tcg' };
 }
 
 async function growContainers(bench: BenchGuest): Promise<Growth[]> {
@@ -70,14 +70,16 @@ async function growConnections(bench: BenchGuest, protocol: 'ttrpc' | 'grpc'): P
   return growth;
 }
 
-const hostKib: number[] = [];
+const hosts: HostUse[] = [];
+let emulated = false;
 const growths: Growth[] = [];
 let guest: DensityReport['guest'] | undefined;
 for (let nth = 1; nth <= counts.guests; nth++) {
   say(`guest ${nth} of ${counts.guests}: booting`);
   await using bench = await bootBenchGuest(OUT);
   const found = await rest(bench);
-  hostKib.push(found.hostKib);
+  hosts.push(found.host);
+  emulated ||= found.emulated;
   guest ??= found.guest;
   if (nth < counts.guests) continue;
   say('containers and execs');
@@ -87,7 +89,7 @@ for (let nth = 1; nth <= counts.guests; nth++) {
     growths.push(await growConnections(bench, protocol));
   }
 }
-const report: DensityReport = { memoryMib: MEMORY_MIB, guest: guest!, hostKib, growths };
+const report: DensityReport = { memoryMib: MEMORY_MIB, guest: guest!, hosts, emulated, growths };
 const machine = await describeMachine();
 await mkdir(OUT, { recursive: true });
 await writeFile(join(OUT, 'density.json'), `${JSON.stringify({ machine, quick: values.quick ?? false, ...report }, null, 1)}\n`);

@@ -1,5 +1,5 @@
 // What a pod costs, seen from inside the guest and from the host.
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import type { AgentClient } from '../../../client/agent-client.ts';
 import { runInGuest } from '../../support/guest-resources.ts';
 import { FIND_AGENT } from '../guest/agent-probe.ts';
@@ -25,23 +25,25 @@ export async function guestUse(client: AgentClient, settleSeconds = 0): Promise<
   return { usedKib: kib('MemTotal') - kib('MemAvailable'), agent: addUpParts(smaps) };
 }
 
-/** PSS of QEMU and of the device process beside it, which map the same memory. KiB. */
-export async function hostUse(qemu: number): Promise<number> {
-  const sockets = await sharers(qemu);
-  const sizes = await Promise.all([qemu, ...sockets].map(pssOf));
-  return sizes.reduce((sum, kib) => sum + kib, 0);
+/** KiB of host memory. */
+export interface HostUse {
+  /** Of the guest's memory, what it has touched and not given back. */
+  readonly guestMemory: number;
+  /** What QEMU needs for itself; under emulation that is mostly translated code. */
+  readonly qemu: number;
 }
 
-/** Processes that have the guest's memory file mapped, besides QEMU. */
-async function sharers(qemu: number): Promise<number[]> {
-  const inode = (await readFile(`/proc/${qemu}/maps`, 'utf8')).match(/ (\d+)\s+\/memfd:memory-backend-memfd/)?.[1];
-  if (inode === undefined) return [];
-  const pids = (await readdir('/proc')).map(Number).filter((pid) => pid > 0 && pid !== qemu);
-  const maps = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/maps`, 'utf8').catch(() => '')));
-  return pids.filter((_, at) => maps[at]!.includes(` ${inode} `) && maps[at]!.includes('/memfd:memory-backend-memfd'));
-}
-
-async function pssOf(pid: number): Promise<number> {
-  const rollup = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8');
-  return Number(/^Pss:\s+(\d+) kB$/m.exec(rollup)?.[1]);
+/** @param pid QEMU's */
+export async function hostUse(pid: number): Promise<HostUse> {
+  let guestMemory = 0;
+  let qemu = 0;
+  let ofGuest = false;
+  for (const line of (await readFile(`/proc/${pid}/smaps`, 'utf8')).split('\n')) {
+    if (/^[0-9a-f]+-[0-9a-f]+ /.test(line)) ofGuest = line.includes('/memfd:memory-backend-memfd');
+    // The guest's memory is mapped by the device process as well, so that its PSS would be a part of it only.
+    const [, field, kib] = /^(Rss|Pss):\s+(\d+) kB$/.exec(line) ?? [];
+    if (ofGuest && field === 'Rss') guestMemory += Number(kib);
+    else if (!ofGuest && field === 'Pss') qemu += Number(kib);
+  }
+  return { guestMemory, qemu };
 }

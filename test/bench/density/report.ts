@@ -1,14 +1,16 @@
 // The density bench's figures as text.
 import { costOfOne, type Growth } from './growth.ts';
-import type { GuestUse } from './probe.ts';
+import type { GuestUse, HostUse } from './probe.ts';
 import { type MemoryParts, type Part, totalOf } from './smaps-parts.ts';
 
 export interface DensityReport {
   /** MiB given to each guest. */
   readonly memoryMib: number;
   readonly guest: GuestUse;
-  /** KiB of host memory, one figure for each guest booted. */
-  readonly hostKib: readonly number[];
+  /** One for each guest booted. */
+  readonly hosts: readonly HostUse[];
+  /** Its translated code is not counted among what a pod takes. */
+  readonly emulated: boolean;
   readonly growths: readonly Growth[];
 }
 
@@ -21,14 +23,16 @@ const PART_NAMES: Readonly<Record<Part, string>> = {
 };
 const HOSTS_GIB = [4, 16, 64];
 
-export function densityText({ memoryMib, guest, hostKib, growths }: DensityReport): string {
-  const perVm = hostKib.reduce((sum, kib) => sum + kib, 0) / hostKib.length;
+export function densityText({ memoryMib, guest, hosts, emulated, growths }: DensityReport): string {
+  const taken = hosts.map(({ guestMemory, qemu }) => guestMemory + (emulated ? 0 : qemu));
+  const perVm = taken.reduce((sum, kib) => sum + kib, 0) / taken.length;
   const fits = HOSTS_GIB.map((gib) => `${Math.floor((gib * 2 ** 20) / perVm)} in ${gib} GiB`).join(', ');
   return [
     `A sandbox at rest, guest of ${memoryMib} MiB`,
     `  used in the guest (MemTotal less MemAvailable)  ${mib(guest.usedKib)}`,
-    `  host memory of the VM (PSS, QEMU and device)    ${hostKib.map(mib).join(', ')}`,
-    `  pods that fit                                   ${fits}`,
+    `  of the guest's memory in the host               ${hosts.map((host) => mib(host.guestMemory)).join(', ')}`,
+    `  QEMU itself                                     ${hosts.map(({ qemu }) => mib(qemu)).join(', ')}`,
+    `  pods that fit${emulated ? ", by the guest's memory  " : '                         '}          ${fits}`,
     '',
     'The agent at rest                      PSS    private',
     ...partLines(guest.agent),

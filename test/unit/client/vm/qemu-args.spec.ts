@@ -23,15 +23,34 @@ const options: QemuPlan['options'] = {
 const plan: QemuPlan = { qemu: '/usr/bin/qemu', options, accel: 'kvm', way: 'direct', cid: 42, shareSockets: [] };
 
 /** The values given to each occurrence of an option, JSON parsed. */
-function values(argv: readonly string[], option: string): unknown[] {
+function allValues(argv: readonly string[], option: string): unknown[] {
   return argv
     .flatMap((word, at) => (word === option ? [argv[at + 1]!] : []))
     .map((text) => (text.startsWith('{') ? JSON.parse(text) : text));
 }
 
+const isBalloon = (value: unknown) => JSON.stringify(value).includes('virtio-balloon');
+
+/** Without the balloon, which every guest has and one test looks at. */
+function values(argv: readonly string[], option: string): unknown[] {
+  return allValues(argv, option).filter((value) => !isBalloon(value));
+}
+
 describe("QEMU's command line", () => {
   it('lets the processors of an emulated guest take turns, which its kernel needs while it patches itself', () => {
     assert.deepEqual(values(qemuArguments({ ...plan, accel: 'tcg' }), '-accel'), ['tcg,thread=single']);
+  });
+
+  it('has a balloon by which the guest tells what it has freed', () => {
+    for (const [machine, driver] of [
+      ['q35', 'virtio-balloon-pci'],
+      ['microvm', 'virtio-balloon-device'],
+    ] as const) {
+      const argv = qemuArguments({ ...plan, options: { ...options, machine } });
+      const balloons = allValues(argv, '-device').filter(isBalloon);
+      assert.equal(balloons.length, 1);
+      assert.partialDeepStrictEqual(balloons[0], { driver, 'free-page-reporting': true });
+    }
   });
 
   it('is a microvm under KVM, which boots fastest, and a q35 when emulated, which keeps time', () => {
