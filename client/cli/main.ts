@@ -20,6 +20,7 @@ const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   events: async () => (await import('./events.ts')).events,
   top: async () => (await import('./top.ts')).top,
   'port-forward': async () => (await import('./port-forward.ts')).portForward,
+  cp: async () => (await import('./cp.ts')).cp,
   doctor: async () => (await import('./doctor.ts')).doctor,
   'vm start': async () => (await import('./vm-start.ts')).vmStart,
   'vm stop': async () => (await import('./vm-stop.ts')).vmStop,

@@ -96,7 +96,7 @@ export const PARTS: readonly Part[] = [
   { path: 'native/', mayImport: [] },
   // Arithmetic of 64-bit fields; the generated messages call it as well.
   { path: 'proto/', mayImport: [] },
-  // Dialling, framing, codes and limits are written once, so the client borrows them from the agent.
+  // Dialling, framing, codes and limits are written once, so the client borrows them from the agent; packing and unpacking trees too.
   {
     path: 'client/',
     mayImport: [
@@ -108,6 +108,7 @@ export const PARTS: readonly Part[] = [
       'agent/rpc/status.ts',
       'agent/rpc/ttrpc/frame.ts',
       'agent/rpc/ttrpc/envelope.ts',
+      'agent/guest/files/',
     ],
   },
   { path: 'scripts/', mayImport: ['agent/', 'client/', 'native/'] },

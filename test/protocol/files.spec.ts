@@ -195,6 +195,24 @@ describe('the files of berth.v1', function () {
     });
   });
 
+  it('are written from chunks that overlap, each byte once', async () => {
+    const one = await Link.open(files.address);
+    const stream = await one.stream(FILES.write);
+    await stream.send({ begin: { path: { path: files.at('file') } } });
+    for (const [offset, text] of [
+      [0n, 'abc'],
+      [1n, 'bcd'],
+      [0n, 'ab'],
+      [4n, 'ef'],
+    ] as const) {
+      await stream.send({ chunk: { offset, data: Buffer.from(text) } });
+    }
+    await stream.send({ finish: { size: 6n } });
+    await Array.fromAsync(stream);
+    await one.close();
+    assert.equal(await readFile(files.at('file'), 'utf8'), 'abcdef');
+  });
+
   it('of a source that fails leave nothing', async () => {
     async function* source() {
       yield Buffer.alloc(MIB);

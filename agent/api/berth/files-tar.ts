@@ -45,7 +45,7 @@ export function tarMethods({ roots, clients, turns }: FileMethodOptions): Method
         const owner = { uid: 0, gid: 0 };
         const directory = await root.directory(path, begin.makeParents ? owner : undefined);
         const unpacker = new TreeUnpacker(directory, root.door, {
-          keepOwner: begin.keepOwner ?? false,
+          ...(begin.keepOwner ? {} : { owner }),
           keepSetId: begin.keepSetId ?? false,
           maxEntries: toSize(begin.maxEntries, 'begin.max_entries'),
           maxBytes: toSize(begin.maxBytes, 'begin.max_bytes'),

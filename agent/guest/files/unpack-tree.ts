@@ -5,7 +5,7 @@ import { chmod, chown, lchown, mkdir, symlink, unlink } from 'node:fs/promises';
 import { AgentError, isErrno } from '../../errors.ts';
 import { at, descriptorPath, type Place } from './confined-directory.ts';
 import { fileError, quoted } from './file-error.ts';
-import { type FilesDoor, O_PATH, openRegular } from './file-root.ts';
+import { type FilesDoor, O_PATH, type Owner, openRegular } from './file-root.ts';
 import { FILES } from './files-lane.ts';
 import { NewFile } from './new-file.ts';
 import type { TarEntry } from './tar/entry.ts';
@@ -18,11 +18,17 @@ const SET_ID = 0o6000;
 const DIRECTORY = O_PATH | constants.O_DIRECTORY;
 
 export interface UnpackOptions {
-  readonly keepOwner: boolean;
+  /** Whose everything is; as in the archive unless given. */
+  readonly owner?: Owner;
   readonly keepSetId: boolean;
   /** 0 for as many as come. */
   readonly maxEntries: number;
   readonly maxBytes: number;
+}
+
+interface MemberPlace extends Place {
+  /** Below the directory that is unpacked into. */
+  readonly path: string;
 }
 
 export class TreeUnpacker {
@@ -50,7 +56,8 @@ export class TreeUnpacker {
     const name = names.pop();
     try {
       // The directory itself stays as it is.
-      if (name !== undefined) await this.#put(entry, content, { directory: await this.#parent(names), name });
+      if (name !== undefined)
+        await this.#put(entry, content, { directory: await this.#parent(names), name, path: [...names, name].join('/') });
       else if (entry.type !== 'directory') throw refusal(entry.name, 'names the directory itself');
     } catch (error) {
       throw fileError(error, 'unpack', text(entry.name));
@@ -64,7 +71,7 @@ export class TreeUnpacker {
     this.#last = undefined;
   }
 
-  async #put(entry: TarEntry, content: AsyncIterable<Buffer>, place: Place): Promise<void> {
+  async #put(entry: TarEntry, content: AsyncIterable<Buffer>, place: MemberPlace): Promise<void> {
     switch (entry.type) {
       case 'file':
         return await this.#putFile(entry, content, place);
@@ -94,8 +101,8 @@ export class TreeUnpacker {
     }
   }
 
-  /** One that is there stays as it is. */
-  async #putDirectory(entry: TarEntry, { directory, name }: Place): Promise<void> {
+  /** One that is there stays as it is, and so does a link to one beneath (`lib` to `usr/lib`). */
+  async #putDirectory(entry: TarEntry, { directory, name, path }: MemberPlace): Promise<void> {
     const isOurs = await FILES.run(() => mkdir(at(directory, name), { mode: 0o700 })).then(
       () => true,
       (error: unknown) => {
@@ -103,9 +110,12 @@ export class TreeUnpacker {
         throw error;
       },
     );
+    if (!isOurs) {
+      this.#door.close(await this.#open(path, DIRECTORY));
+      return;
+    }
     const opened = await this.#door.openBeneath(directory, name, DIRECTORY | constants.O_NOFOLLOW, 0, true);
     try {
-      if (!isOurs) return;
       const { uid, gid } = this.#owner(entry);
       await FILES.run(async () => {
         await chown(descriptorPath(opened), uid, gid);
@@ -187,8 +197,8 @@ export class TreeUnpacker {
     return this.#door.openBeneath(this.#base, path, flags, 0);
   }
 
-  #owner({ uid, gid }: TarEntry): { uid: number; gid: number } {
-    return this.#options.keepOwner ? { uid, gid } : { uid: 0, gid: 0 };
+  #owner({ uid, gid }: TarEntry): Owner {
+    return this.#options.owner ?? { uid, gid };
   }
 
   #mode({ mode }: TarEntry): number {
