@@ -2,12 +2,16 @@
 import type { ContainerStats } from '../../agent/container/cgroup-stats.ts';
 import type { ProcessSpec, RuntimeSpec } from '../../agent/container/spec/types.ts';
 import { AgentError } from '../../agent/errors.ts';
-import { ContainerProcess, exitStatus } from '../../agent/process/container-process.ts';
+import type { StateStore } from '../../agent/keeper/journal.ts';
+import { ContainerProcess, exitStatus, openPidfd } from '../../agent/process/container-process.ts';
+import { recordProcess } from '../../agent/process/process-record.ts';
 import type { OutputOptions } from '../../agent/process/stdio.ts';
 import type { CreateOptions } from '../../agent/sandbox/sandbox.ts';
 import { FakeProcess, type FakeProcessOptions } from './fake-process.ts';
 
 const SIGKILL = 9;
+/** Nothing outlives a test. */
+export const FORGETFUL: StateStore = { ready: async () => {}, put: () => {}, remove: () => {} };
 
 export class FakeContainer {
   readonly id: string;
@@ -130,7 +134,9 @@ export class FakeContainer {
     if (consoleSize) fake.resize(consoleSize.height, consoleSize.width);
     if (options.stdin === false && !terminal) fake.stdio.stdin.close();
     const identity = { containerId: this.id, execId, pid: fake.pid, startTime: undefined };
-    const process = new ContainerProcess(identity, args, fake.stdio, fake.ended);
+    const record = recordProcess(FORGETFUL, { containerId: this.id, execId, args, since: 0n, streams: '' });
+    const parts = { identity, args, record, stdio: fake.stdio, exit: fake.ended, pidfd: openPidfd(fake.pid) };
+    const process = new ContainerProcess(parts);
     this.#fakes.set(process, fake);
     return process;
   }

@@ -10,13 +10,14 @@ import { Scheduler } from '../../agent/process/stream/scheduler.ts';
 import { type RpcServer, serve } from '../../agent/rpc/server.ts';
 import { methodTable } from '../../agent/rpc/service.ts';
 import { Clients } from '../../agent/sandbox/clients.ts';
+import { openCore } from '../../agent/sandbox/core.ts';
 import { EventLog } from '../../agent/sandbox/event-log.ts';
 import type { GuestProcessHost } from '../../agent/sandbox/guest-processes.ts';
 import type { CreateOptions, Sandbox } from '../../agent/sandbox/sandbox.ts';
 import type { Listener } from '../../agent/transport/connection.ts';
 import { listenUnix } from '../../agent/transport/unix.ts';
 import { native } from '../../native/index.ts';
-import { FakeContainer } from './fake-container.ts';
+import { FakeContainer, FORGETFUL } from './fake-container.ts';
 
 /** What the API knows of a sandbox. */
 export class FakeSandbox {
@@ -95,17 +96,11 @@ export async function serveSandbox(): Promise<ServedSandbox> {
   const path = join(folder, 'agent.sock');
   const sandbox = new FakeSandbox();
   const clients = new Clients(sandbox.events);
-  const methods = berthMethods({
-    sandbox: sandbox as unknown as Sandbox,
-    clients,
-    self: { generation: 1, runtimeVersion: async () => 'none', log: silentLogger },
-    turns: new Scheduler(),
-    // Nothing is started in the guest itself.
-    guestProcesses: {} as GuestProcessHost,
-    use: {} as AgentUse,
-    door: native(),
-    log: silentLogger,
-  });
+  const host = { sandbox: sandbox as unknown as Sandbox, clients };
+  // Nothing is started in the guest itself.
+  const core = openCore({ ...host, guestProcesses: {} as GuestProcessHost, state: FORGETFUL, log: silentLogger });
+  const self = { generation: 1, runtimeVersion: async () => 'none', ready: async () => {}, degraded: () => '' };
+  const methods = berthMethods({ ...host, self, turns: new Scheduler(), use: {} as AgentUse, door: native(), core });
   const start = (): RpcServer =>
     serve(methodTable(methods), { log: silentLogger, onDisconnect: ({ id }) => clients.disconnected(id) });
   let server = start();
