@@ -49,6 +49,8 @@ describe('the processes of berth.v1', () => {
         const attached = await processes.attach({ ref, stdout: READ });
         await attached.until(() => attached.exit !== undefined, 'the exit was told');
         assert.equal(attached.exit!.code, 3);
+        const afterMs = attached.cameAt.get('exit')! - attached.cameAt.get('data')!;
+        console.log(`        the exit was told ${Math.max(0, afterMs).toFixed(1)} ms after its last output`);
         await attached.until(() => attached.stdout.held !== undefined, 'the holder was told');
         assert.equal(attached.text('stdout'), 'hi\n');
         assert.equal(attached.stdout.ended, undefined);

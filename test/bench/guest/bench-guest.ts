@@ -10,6 +10,7 @@ import { isListening, type ListeningRecord } from '../../../client/vm/timeline.t
 
 const IMAGES = process.env['BERTH_IMAGE_DIR'] ?? join(import.meta.dirname, '../../../build/image');
 const CONNECT_TIMEOUT_MS = 60_000;
+export const PASSFD_PORT = 1027;
 
 export interface BenchGuest extends AsyncDisposable {
   readonly guest: Guest;
@@ -26,6 +27,8 @@ export async function bootBenchGuest(out: string): Promise<BenchGuest> {
   const calledAt = performance.now();
   const guest = await bootGuest({
     cpus: 2,
+    // Through vhost-device-vsock a connection's port is told by the log, at debug.
+    cmdline: [`agent.passfd_listener_port=${PASSFD_PORT}`, 'agent.log=debug'],
     disks: [{ path: join(IMAGES, 'busybox.erofs'), readonly: true, serial: 'busybox' }],
     consoleLog: join(out, 'console.log'),
     onLog: (record) => {

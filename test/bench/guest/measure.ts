@@ -1,9 +1,10 @@
 // The figures of one booted guest, ours and what they are held against in turns.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { connect } from '../../../client/api/guest.ts';
 import { createContainer } from '../../../client/container.ts';
 import { type Figure, KATA_BUDGET } from '../report/figure.ts';
 import { agentMemory, agentStartedAtMs, killAgent } from './agent-probe.ts';
-import { type BenchGuest, bootBenchGuest } from './bench-guest.ts';
+import { type BenchGuest, bootBenchGuest, PASSFD_PORT } from './bench-guest.ts';
 import { type CheckCounts, measureChecks } from './check-load.ts';
 import { stdoutRate } from './stdout-rate.ts';
 import { measureTurns, NODE_START, type TurnCounts } from './turns.ts';
@@ -31,9 +32,11 @@ export async function measureGuest(counts: GuestCounts, out: string, say: (text:
     say('guest: memory at rest');
     const [idle] = await agentMemory(ttrpc, [IDLE_SECONDS]);
     await using grpc = await bench.connect('grpc');
+    await using own = await connect(bench.guest.address, { name: 'bench' });
+    const passed = { machine: bench.guest, port: PASSFD_PORT, client: ttrpc };
     const container = await createContainer(ttrpc.kata, { args: ['sleep', 'inf'], rootfs: BUSYBOX });
     await container.start();
-    figures.push(...(await measureTurns({ address: bench.guest.address, ttrpc, grpc, container }, counts, say)));
+    figures.push(...(await measureTurns({ address: bench.guest.address, ttrpc, grpc, own, passed, container }, counts, say)));
     figures.push(...(await measureChecks(ttrpc, container, BUSYBOX, counts, say)));
     say('guest: memory after load');
     await stdoutRate(ttrpc, container, counts.loadBytes, 2);

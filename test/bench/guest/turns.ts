@@ -1,11 +1,13 @@
 // Ours and what it is held against, measured in turns: what else the machine does then falls on both.
 import type { AgentClient } from '../../../client/agent-client.ts';
+import type { Guest } from '../../../client/api/guest.ts';
 import { type Container, execProcess } from '../../../client/container.ts';
 import type { Figure, Unit } from '../report/figure.ts';
 import { timeEach } from '../timing.ts';
 import { bareExec } from './bare-crun.ts';
 import { GUEST_NODE, type RawServer, startRawServer } from './raw-server.ts';
 import { stdoutRate } from './stdout-rate.ts';
+import { attachRate, type PassedRoute, passedRate } from './stdout-routes.ts';
 
 export interface TurnCounts {
   rounds: number;
@@ -20,6 +22,8 @@ export interface TurnParts {
   address: string;
   ttrpc: AgentClient;
   grpc: AgentClient;
+  own: Guest;
+  passed: PassedRoute;
   /** Runs, and has /bin/true and head. */
   container: Container;
 }
@@ -55,7 +59,7 @@ export async function measureTurns(parts: TurnParts, counts: TurnCounts, say: (t
   }
 }
 
-function tasks({ ttrpc, grpc, container }: TurnParts, raw: RawServer, bare: readonly string[]): Task[] {
+function tasks({ ttrpc, grpc, own, passed, container }: TurnParts, raw: RawServer, bare: readonly string[]): Task[] {
   const check = async (client: AgentClient, count: number) => micros(await timeEach(count, () => client.version()));
   const rate = (name: string, client: AgentClient, inFlight: number): Task => ({
     name,
@@ -80,6 +84,18 @@ function tasks({ ttrpc, grpc, container }: TurnParts, raw: RawServer, bare: read
     rate('stdout, ttrpc, two reads', ttrpc, 2),
     rate('stdout, gRPC, one read at a time', grpc, 1),
     rate('stdout, gRPC, two reads', grpc, 2),
+    {
+      name: 'stdout, gRPC, attached',
+      unit: 'MB/s',
+      against: COPY,
+      measure: async ({ copyBytes }) => [await attachRate(own, container, copyBytes)],
+    },
+    {
+      name: 'stdout, a connection of its own',
+      unit: 'MB/s',
+      against: COPY,
+      measure: async ({ copyBytes }) => [await passedRate(passed, container, copyBytes)],
+    },
   ];
 }
 
