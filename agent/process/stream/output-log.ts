@@ -43,6 +43,7 @@ export class OutputLog implements Holder, LogSide {
   #closed = false;
   #drainMs: number | undefined;
   #exited = false;
+  #retrying: { cancel(): void } | undefined;
   #timer: { cancel(): void } | undefined;
   #whenConsumed: PromiseWithResolvers<void> | undefined;
 
@@ -262,13 +263,14 @@ export class OutputLog implements Holder, LogSide {
     } catch {
       // The bytes are still with the source; memory is short, and asking at once again would only spin.
       this.#holdBack();
-      this.#clock.setTimeout(() => this.#retry(), RETRY_MS);
+      this.#retrying ??= this.#clock.setTimeout(() => this.#retry(), RETRY_MS);
       return 'empty';
     }
   }
 
   /** Some of the bytes may be between the source and the log. */
   #retry(): void {
+    this.#retrying = undefined;
     this.#goOn();
     if (!this.#heldBack && this.#ending !== 'closed') this.#fill();
   }

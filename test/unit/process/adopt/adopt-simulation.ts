@@ -125,7 +125,7 @@ async function runDeaths(core: AdoptCore, random: Random, held: HeldFds, steps: 
   life.killIn = undefined;
   for (let round = 0; !input.ended; round++) {
     assert.ok(
-      round < 3000,
+      round < 400,
       `input is stuck: ${stdio.stdin.state}, ${stdio.stdin.accepted} accepted, ${stdio.stdin.delivered} delivered`,
     );
     await input.write(life);
@@ -136,7 +136,7 @@ async function runDeaths(core: AdoptCore, random: Random, held: HeldFds, steps: 
   input.checkFinished();
   if (input.readEnd !== undefined) real.close(input.readEnd);
   for (let round = 0; !outputs.every((output) => output.finished(life)); round++) {
-    assert.ok(round < 3000, `output is stuck: ${outputs.map(({ log, written }) => `${log.end} of ${written} ${log.ending}`)}`);
+    assert.ok(round < 400, `output is stuck: ${outputs.map(({ log, written }) => `${log.end} of ${written} ${log.ending}`)}`);
     life.poll();
     life.advance(100);
     for (const output of outputs) output.check();

@@ -52,6 +52,20 @@ describe('the budget of logs', () => {
     assert.ok(total.held <= total.limit);
   });
 
+  it('gives a log the room that its own history made', () => {
+    const total = new Budget(64 * KIB, { minimum: 8 * KIB });
+    const { log, store, feed } = logUnder(total, { history: 8 * KIB });
+    feed(8 * KIB);
+    for (const bytes of [56 * KIB, 8 * KIB, 8 * KIB]) logUnder(total).feed(bytes);
+    assert.ok(total.held > total.limit);
+    const reader = log.reader({ primary: true });
+    reader.tryNext(1 << 20);
+    reader.ack(reader.offset);
+    feed(4 * KIB);
+    store.poll();
+    assert.deepEqual([log.end, log.heldBack], [BigInt(12 * KIB), false]);
+  });
+
   it('lets a process that was held back for others go on when they give room', () => {
     const total = new Budget(64 * KIB);
     const other = logUnder(total);

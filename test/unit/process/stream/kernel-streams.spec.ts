@@ -85,6 +85,24 @@ describe('a stream of a real process', function () {
     stdio.close();
   });
 
+  it('leaves nothing between a terminal and its log, wherever the log begins anew', async () => {
+    const { master, slave } = native().openPty();
+    native().makeRaw(slave);
+    const stdio = terminalStdio({ budget: new Budget(TOTAL_LIMIT_BYTES), output: { stdout: { limit: 4096 } } }, master);
+    const reader = stdio.stdout.reader({ primary: true });
+    for (let at = 0; at < 10; at++) {
+      writeSync(slave, Buffer.alloc(3000, at));
+      for (let left = 3000; left > 0; ) {
+        const piece = await reader.next(10_000, AbortSignal.timeout(5_000));
+        assert.ok(piece.kind === 'data' && piece.data.every((byte) => byte === at));
+        left -= piece.data.length;
+        reader.ack(reader.offset);
+      }
+    }
+    native().close(slave);
+    stdio.close();
+  });
+
   it('takes a paste into a terminal whose program reads late', async () => {
     const { master, slave } = native().openPty();
     native().makeRaw(slave);
