@@ -34,6 +34,7 @@ export async function listenSerial(
   const again = (ms: number) => {
     if (!closed) timer = setTimeout(() => void reopen(), ms);
   };
+  let lost: bigint | undefined;
   const serve = ({ socket, window, probeMs }: OpenPort) => {
     link = new ServerLink(socket, {
       window,
@@ -44,7 +45,9 @@ export async function listenSerial(
         pauseMs = AGAIN_MS;
         onConnection(connection);
       },
-      onClose: () => {
+      ...(lost === undefined ? {} : { lost }),
+      onClose: (session) => {
+        lost = session;
         again(pauseMs);
         pauseMs = Math.min(2 * pauseMs, AGAIN_AT_LAST_MS);
       },

@@ -19,8 +19,13 @@ export interface ServerLinkOptions {
   readonly peer: string;
   readonly log: Logger;
   readonly onConnection: (connection: Connection) => void;
-  /** Once: the line is gone. */
-  readonly onClose: () => void;
+  /** Once: the line is gone, and this session with it. */
+  readonly onClose: (lost?: bigint) => void;
+  /**
+   * The session that went with the line as it was before. Its client is told, should it be there: on virtio-serial the word that the last
+   * client has hung up can come after the first bytes of the next one.
+   */
+  readonly lost?: bigint;
   /** How long the client that has the line may take to show that it lives when another one asks for it. */
   readonly probeMs: number;
 }
@@ -37,6 +42,8 @@ export class ServerLink {
   /** Who asked last while another is asked whether it lives. */
   #waiting: Wish | undefined;
   #probe: NodeJS.Timeout | undefined;
+  /** Until somebody is heard: nobody may have been there to be told. */
+  #lost: bigint | undefined;
 
   /** Takes over the line. */
   constructor(idle: net.Socket, options: ServerLinkOptions) {
@@ -45,10 +52,13 @@ export class ServerLink {
       onFrame: (frame) => this.#onFrame(frame),
       onClose: () => {
         clearTimeout(this.#probe);
+        const lost = this.#live?.session.id ?? this.#lost;
         this.#live?.session.abort('the line was closed at the other end');
-        options.onClose();
+        options.onClose(lost);
       },
     });
+    this.#lost = options.lost;
+    if (this.#lost !== undefined) this.#say(FRAME_TYPES.reset, this.#lost, 0);
   }
 
   close(): void {
@@ -58,6 +68,7 @@ export class ServerLink {
 
   #onFrame(frame: Frame): void {
     const { type, session: id } = frame;
+    this.#lost = undefined;
     const live = this.#live?.session;
     if (type === FRAME_TYPES.open) {
       this.#onOpen({ id, window: frame.sent });

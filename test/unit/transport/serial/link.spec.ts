@@ -19,9 +19,10 @@ class SharedLine {
   readonly #line: net.Socket;
   readonly #clients = new Set<net.Socket>();
   readonly #sockets: net.Socket[] = [];
-  closed = false;
+  /** The session that went with the line. */
+  lost: bigint | undefined;
 
-  constructor({ window = 65_536, probeMs = 100 } = {}) {
+  constructor({ window = 65_536, probeMs = 100, lost }: { window?: number; probeMs?: number; lost?: bigint } = {}) {
     const [ours, theirs] = native().socketPair();
     this.#line = this.#own(socketFromFd(ours));
     this.#line.on('data', (chunk) => {
@@ -30,11 +31,12 @@ class SharedLine {
     new ServerLink(socketFromFd(theirs), {
       window,
       probeMs,
+      ...(lost === undefined ? {} : { lost }),
       peer: 'serial:test',
       log: silentLogger,
       onConnection: ({ socket }) => this.connections.push(this.#own(socket)),
-      onClose: () => {
-        this.closed = true;
+      onClose: (session) => {
+        this.lost = session;
       },
     });
   }
@@ -56,6 +58,11 @@ class SharedLine {
     const { idle, unplug } = this.plug();
     const client = this.#own(await openSession(idle, never));
     return { client, server: this.connections.at(-1)!, unplug };
+  }
+
+  /** The agent's end sees the line end. */
+  cut(): void {
+    this.#line.destroy();
   }
 
   close(): void {
@@ -178,6 +185,24 @@ describe('a serial line between a client and an agent', () => {
     );
     const { type, session } = await answer;
     assert.deepEqual([type, session], [FRAME_TYPES.reset, 99n]);
+    idle.destroy();
+  });
+
+  it('that went and came back tells the client it has lost, which may be the one that is there', async () => {
+    const first = new SharedLine();
+    await first.connect();
+    first.cut();
+    while (first.lost === undefined) await sleep(5);
+    const again = new SharedLine({ lost: first.lost });
+    const { idle } = again.plug();
+    const answer = new Promise<Frame>((resolve) => {
+      const reader = new FrameReader(resolve);
+      idle.on('data', (chunk) => reader.push(chunk));
+    });
+    const { type, session } = await answer;
+    assert.deepEqual([type, session], [FRAME_TYPES.reset, first.lost]);
+    again.close();
+    first.close();
     idle.destroy();
   });
 
