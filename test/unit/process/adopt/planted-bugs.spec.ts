@@ -51,12 +51,6 @@ const PLANTED: readonly Planted[] = [
     to: '0n',
   },
   {
-    title: 'bytes between a terminal and its log are forgotten',
-    file: 'stream/kernel-log.ts',
-    from: 'this.#relayed = Number.POSITIVE_INFINITY;',
-    to: '',
-  },
-  {
     title: 'input that was accepted counts as delivered',
     file: 'stream/kernel-stdin.ts',
     from: 'moved: native().filePosition(file),',
