@@ -139,7 +139,7 @@ export class Tunnel {
     const turn = await turns.turn(clientId, this, Math.min(this.#credit, CHUNK_BYTES), signal);
     let data: Buffer | 'end' | undefined;
     try {
-      data = this.#closed ? undefined : this.#socket.read(Math.min(turn.bytes, this.#credit), HEADROOM_BYTES);
+      data = this.#closed ? undefined : this.#socket.read(turn.bytes, HEADROOM_BYTES);
     } catch (error) {
       turn.take(0);
       return this.#onBroken(errnoOf(error) ?? 'EIO');

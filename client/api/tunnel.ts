@@ -99,6 +99,13 @@ export class Tunnel extends Duplex {
     this.#give();
   }
 
+  /** @returns what Duplex does */
+  override read(size?: number): Buffer | null {
+    const data: Buffer | null = super.read(size);
+    if (this.#failure !== undefined) process.nextTick(() => this.#tellFailure());
+    return data;
+  }
+
   override _write(data: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     this.#unsent = { data, done };
     this.#send();
@@ -150,8 +157,12 @@ export class Tunnel extends Duplex {
       this.#last = 'told';
       this.push(null);
     }
-    // After the end there is nobody who would ask for more.
-    if (this.#failure !== undefined && (this.#wanted || this.#last === 'told')) this.destroy(this.#failure);
+    this.#tellFailure();
+  }
+
+  /** What has been received is read first, whether it waits here or in Node's own buffer. */
+  #tellFailure(): void {
+    if (this.#failure !== undefined && this.#chunks.length === 0 && this.readableLength === 0) this.destroy(this.#failure);
   }
 
   #send(): void {

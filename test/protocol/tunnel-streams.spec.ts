@@ -63,13 +63,16 @@ describe('a tunnel as a stream', function () {
 
   it('loses nothing of what is written after the other side has ended', async () => {
     const got = Promise.withResolvers<Buffer>();
-    const sent = randomBytes(2 * MIB);
-    const port = await serve((socket) => {
+    // More than the kernel takes of a Unix socket, and no more than waits in the agent beside that: it is all gone from here before any is read.
+    const sent = randomBytes(400 * 1024);
+    const path = join(folder, 'slow.sock');
+    const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
       socket.end('done');
-      // Slowly, so that the end overtakes nothing.
-      setTimeout(() => got.resolve(buffer(socket)), 100);
+      setTimeout(() => buffer(socket).then(got.resolve, got.reject), 500);
     });
-    const tunnel = await guest.tunnel({ port });
+    servers.push(server.listen(path));
+    await once(server, 'listening');
+    const tunnel = await guest.tunnel({ unix: path });
     assert.equal((await buffer(tunnel)).toString(), 'done');
     tunnel.end(sent);
     await once(tunnel, 'close');
@@ -113,6 +116,22 @@ describe('a tunnel as a stream', function () {
     const [error] = (await failed) as [TunnelError];
     assert.ok(error instanceof TunnelError);
     assert.match(error.errno, /^(ECONNRESET|EPIPE)$/);
+  });
+
+  it('gives what Node holds of it already before it tells a reset', async () => {
+    const port = await serve((socket) => {
+      socket.write('last words');
+      socket.once('data', () => socket.resetAndDestroy());
+    });
+    const tunnel = await guest.tunnel({ port });
+    const failed = once(tunnel, 'error');
+    await once(tunnel, 'readable');
+    tunnel.write('x');
+    await sleep(100);
+    assert.equal(tunnel.destroyed, false);
+    assert.equal(tunnel.read()?.toString(), 'last words');
+    const [error] = (await failed) as [TunnelError];
+    assert.ok(error instanceof TunnelError);
   });
 
   it('tells a writer that does not read of a reset', async () => {
