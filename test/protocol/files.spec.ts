@@ -213,6 +213,20 @@ describe('the files of berth.v1', function () {
     assert.equal(await readFile(files.at('file'), 'utf8'), 'abcdef');
   });
 
+  it('that nobody reads on hold up nothing else of the same program', async () => {
+    await writeFile(files.at('large'), Buffer.alloc(8 * MIB, 'x'));
+    const stopped = [];
+    for (let number = 0; number < 12; number++) {
+      const reading = files.guest.files.read(files.at('large'))[Symbol.asyncIterator]();
+      await reading.next();
+      stopped.push(reading);
+    }
+    await using program = await files.guest.run(['head', '-c', '3000000', '/dev/zero']);
+    assert.equal((await program.stdout.bytes()).length, 3_000_000);
+    assert.equal((await files.guest.files.read(files.at('large')).bytes()).length, 8 * MIB);
+    for (const reading of stopped) await reading.return(undefined);
+  });
+
   it('of a source that fails leave nothing', async () => {
     async function* source() {
       yield Buffer.alloc(MIB);

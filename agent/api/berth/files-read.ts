@@ -30,7 +30,7 @@ export function readMethod({ roots, clients, turns }: FileMethodOptions): Method
       const content = await Content.open(file, path, request.identity);
       const info = fileMessage(factsOf(nameOf(path), content.stats));
       void send({ kind: 'told', message: { info } }).catch(() => {});
-      const bulk = new BulkSender({ turns, clientId: caller.id, signal, send });
+      using bulk = new BulkSender({ turns, clientId: caller.id, signal, send });
       const wanted = { offset, length, mayChange: request.mayChange, headroom: HEADROOM_BYTES, signal };
       for await (const piece of content.pieces(wanted)) {
         if (request.digestOnly) continue;

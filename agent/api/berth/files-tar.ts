@@ -25,7 +25,7 @@ export function tarMethods({ roots, clients, turns }: FileMethodOptions): Method
       const { containerId, path } = toPlace((await onlyOne(requests)).path, 'path');
       await roots.use(containerId, callSignal, async ({ root, signal }) => {
         const packer = new TreePacker(HEADROOM_BYTES, signal);
-        const bulk = new BulkSender({ turns, clientId: caller.id, signal, send });
+        using bulk = new BulkSender({ turns, clientId: caller.id, signal, send });
         for await (const piece of packer.pack(root, path)) {
           await bulk.send(piece, (data, from) => ({ kind: 'data', data, room: from === 0 ? HEADROOM_BYTES : 0 }));
         }
