@@ -47,12 +47,13 @@ export class ProcessInput {
    */
   async write(data: string | Uint8Array): Promise<void> {
     const bytes = Buffer.from(data as Uint8Array);
-    for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
+    for (let at = 0; at < bytes.length; ) {
       if (this.#ended) throw new AgentError('failed_precondition', 'stdin has been ended');
       this.#feed.wanted();
-      while (this.#refusal === undefined && this.#sent - this.#accepted >= BigInt(this.#window)) await this.#change();
+      while (this.#refusal === undefined && this.#room() <= 0) await this.#change();
       if (this.#refusal !== undefined) throw this.#refusal.error;
-      const chunk = bytes.subarray(at, at + CHUNK_BYTES);
+      const chunk = bytes.subarray(at, at + Math.min(CHUNK_BYTES, this.#room()));
+      at += chunk.length;
       this.#waiting.push(chunk);
       this.#feed.send(this.#sent, chunk);
       this.#sent += BigInt(chunk.length);
@@ -117,6 +118,11 @@ export class ProcessInput {
     this.#refusal = { why, error: new AgentError('failed_precondition', `stdin: ${message}`, { fields: { reason: why } }) };
     this.#waiting = [];
     this.#notify();
+  }
+
+  /** What may be sent: the agent ends a call on which more than its window waits. */
+  #room(): number {
+    return this.#window - Number(this.#sent - this.#accepted);
   }
 
   #change(): Promise<void> {
