@@ -43,7 +43,8 @@ async function bundle(commit: string): Promise<void> {
     banner: {
       js: "import { createRequire as createRequire$ } from 'node:module'; const require = createRequire$(import.meta.url);",
     },
-    define: { BERTH_COMMIT: JSON.stringify(commit) },
+    // Tests run the sources; what is shipped has no points to die at.
+    define: { BERTH_COMMIT: JSON.stringify(commit), BERTH_FAULT_POINTS: 'false' },
     logLevel: 'warning',
   });
   // Without it Node would try each file as CommonJS first.

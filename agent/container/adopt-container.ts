@@ -56,11 +56,12 @@ export async function adoptContainer(
     host.log,
   );
   await container.adoptPause();
-  for (const each of processes) {
-    if (each === initFacts) continue;
-    const keep = each.owner !== undefined;
-    const own = each.cgroup === undefined ? undefined : adoptCgroup(each.cgroup, { keepFigures: keep });
-    container.adopt(await adoptProcess(host, each), { keep, cgroup: own });
+  const execs = processes.filter((each) => each !== initFacts);
+  const adopted = await Promise.all(execs.map((each) => adoptProcess(host, each)));
+  for (const [index, process] of adopted.entries()) {
+    const { owner, cgroup: path } = execs[index]!;
+    const keep = owner !== undefined;
+    container.adopt(process, { keep, cgroup: path === undefined ? undefined : adoptCgroup(path, { keepFigures: keep }) });
   }
   return container;
 }

@@ -8,17 +8,23 @@ import { openPidfd } from './container-process.ts';
 
 /** A call takes milliseconds; one that hangs in the kernel hangs on. */
 const PATIENCE_MS = 5_000;
-const LOOK_MS = 5;
+/** Between two looks: doubles from the first to the last, so as not to take the processor from what is waited for. */
+const FIRST_LOOK_MS = 2;
+const LAST_LOOK_MS = 100;
 /** man 7 signal */
 const SIGKILL = 9;
 
 /** Resolves when none is left; those that take too long are killed. @param known pids that are none */
 export async function awaitLeftovers(known: ReadonlySet<number>, log: Logger): Promise<void> {
   const own = await cgroupOf('self');
-  for (const deadline = Date.now() + PATIENCE_MS; ; await sleep(LOOK_MS)) {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (let pauseMs = FIRST_LOOK_MS; ; pauseMs = Math.min(2 * pauseMs, LAST_LOOK_MS)) {
     const left = await findLeftovers(known, own);
     if (left.length === 0) return;
-    if (Date.now() < deadline) continue;
+    if (performance.now() < deadline) {
+      await sleep(pauseMs);
+      continue;
+    }
     log.warn('killed what an earlier agent had left running', { pids: left.join(' ') });
     for (const pid of left) kill(pid);
     return;

@@ -121,7 +121,7 @@ export class GuestProcesses {
     this.#root ??= this.#prepareRoot();
     const cgroup = adoptCgroup(facts.cgroup ?? '', { keepFigures: false, root: await this.#root });
     await cgroup.killAll();
-    await cgroup.release();
+    void cgroup.release();
   }
 
   async #makeCgroup(): Promise<ProcessCgroup> {

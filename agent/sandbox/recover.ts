@@ -69,8 +69,11 @@ class Recovery {
     const [settings] = this.#of<SandboxFacts>(SANDBOX_KIND);
     if (settings !== undefined) await this.#try('take over the sandbox', () => sandbox.adopt(settings));
     for (const untold of this.#of<string[]>(OOM_KIND)) sandbox.oom.adopt(untold);
-    for (const facts of this.#processes) if (facts.pid === undefined) await this.#undoProcess(facts);
-    for (const facts of this.#containers) await this.#container(facts);
+    const unstarted = this.#processes.filter(({ pid }) => pid === undefined);
+    await Promise.all([
+      ...unstarted.map((facts) => this.#undoProcess(facts)),
+      ...this.#containers.map((facts) => this.#container(facts)),
+    ]);
     await this.#owned();
     this.#host.keeper.settle();
     await this.#tidy();
@@ -120,7 +123,8 @@ class Recovery {
       else if (facts.cgroup !== undefined) {
         const cgroup = adoptCgroup(facts.cgroup, { keepFigures: false });
         await cgroup.killAll();
-        await cgroup.release();
+        // It goes when what was killed has gone.
+        void cgroup.release();
       }
       await this.#forgetProcess(facts);
     });
@@ -142,10 +146,8 @@ class Recovery {
       if (lifetime !== undefined && lifetime.kind !== 'keep')
         (await openCore()).lifetimes.watch(container, lifetime, this.#client('', clientSession));
     }
-    for (const facts of this.#processes) {
-      if (facts.pid === undefined || facts.owner === undefined) continue;
-      await this.#try(`take over process ${facts.execId}`, () => this.#adoptOwned(facts as StartedFacts));
-    }
+    const owned = this.#processes.filter(({ pid, owner }) => pid !== undefined && owner !== undefined) as StartedFacts[];
+    await Promise.all(owned.map((facts) => this.#try(`take over process ${facts.execId}`, () => this.#adoptOwned(facts))));
   }
 
   async #adoptOwned(facts: StartedFacts): Promise<void> {

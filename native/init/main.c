@@ -70,17 +70,17 @@ static size_t env_count(char *const *env) {
   return count;
 }
 
-/* `berth-init.watchdog=SECONDS`, 0 to 86400. */
-static long watchdog_of_cmdline(void) {
+/* A number of the kernel command line, 0 to `most`. */
+static long of_cmdline(const char *key, long most, long otherwise) {
   static char cmdline[8192];
   char text[16];
   char *end;
-  if (read_small_file("/proc/cmdline", cmdline, sizeof cmdline) < 0) return WATCHDOG_MS;
-  if (!cmdline_value(cmdline, "berth-init.watchdog", text, sizeof text)) return WATCHDOG_MS;
-  long seconds = strtol(text, &end, 10);
-  if (end != text && *end == '\0' && seconds >= 0 && seconds <= 86400) return seconds * 1000;
-  log_line("berth-init.watchdog=%s is no number of seconds up to 86400; it stays %d", text, WATCHDOG_MS / 1000);
-  return WATCHDOG_MS;
+  if (read_small_file("/proc/cmdline", cmdline, sizeof cmdline) < 0) return otherwise;
+  if (!cmdline_value(cmdline, key, text, sizeof text)) return otherwise;
+  long value = strtol(text, &end, 10);
+  if (end != text && *end == '\0' && value >= 0 && value <= most) return value;
+  log_line("%s=%s is no number up to %ld; it stays %ld", key, text, most, otherwise);
+  return otherwise;
 }
 
 static noreturn void run_pid1(struct supervision *how) {
@@ -93,7 +93,9 @@ static noreturn void run_pid1(struct supervision *how) {
   if (stage1_started != NULL) how->started_ms = strtoull(stage1_started, NULL, 10);
   pid1_setup();
   how->pid1 = true;
-  how->watchdog_ms = watchdog_of_cmdline();
+  how->watchdog_ms = of_cmdline("berth-init.watchdog", 86400, WATCHDOG_MS / 1000) * 1000;
+  how->restart_limit = (unsigned)of_cmdline("berth-init.restart-limit", 1000000, how->restart_limit);
+  how->max_delay_ms = of_cmdline("berth-init.max-delay", 86400000, how->max_delay_ms);
   how->argv = argv;
   how->file = AGENT_DIR "/node";
   how->env = env;

@@ -97,6 +97,7 @@ export function agentMethods({ sandbox, clients, self, lease }: AgentMethodOptio
         cpus: facts.cpus,
         hostname: facts.hostname,
         nodeVersion: process.version,
+        degraded: self.degraded(),
       };
     }),
     unary('SetClock', v1.SetClockRequest, v1.SetClockResponse, ({ unixNs }) => {

@@ -14,7 +14,7 @@ const ZEROS = Buffer.alloc(4096);
 
 describe('the bytes of the journal', () => {
   const records = Array.from({ length: OPERATIONS }, (_, n): JournalRecord => {
-    const id = `c${n % 40}`;
+    const id = `container-${n % 40}/exec`;
     return n % 5 === 4
       ? { kind: 'process', id }
       : { kind: 'process', id, value: n % 10 === 0 ? { pid: n, start: BigInt(n) << 60n } : { pid: n } };
@@ -45,8 +45,8 @@ describe('the bytes of the journal', () => {
   it('hold no more than the newest word on each thing when replayed', () => {
     const state = replay(records);
     assert.equal(state.size, 32);
-    assert.deepEqual(state.get('process\0c0')?.value, { pid: 160, start: 160n << 60n });
-    assert.equal(state.has('process\0c4'), false);
+    assert.deepEqual(state.get('process\0container-0/exec')?.value, { pid: 160, start: 160n << 60n });
+    assert.equal(state.has('process\0container-4/exec'), false);
   });
 
   it('give every whole record of whatever a killed writer has left', () => {
