@@ -1,5 +1,6 @@
 // `berth` against a booted guest, through pipes and through a real terminal.
 import assert from 'node:assert/strict';
+import type { Finding } from '../../client/doctor/finding.ts';
 import { berth, TerminalBerth } from '../support/berth-cli.ts';
 import { sharedGuest, type TestGuest } from '../support/guest.ts';
 
@@ -66,6 +67,18 @@ describe('berth on a booted guest', () => {
       }
       assert.equal((await berth(['ps', '-a', '-q', ...target])).stdout, '');
     });
+  });
+
+  it('is a guest in which the doctor finds nothing that does not work', async () => {
+    const done = await berth(['doctor', '--json', ...target], PATIENT);
+    const findings = JSON.parse(done.stdout) as Finding[];
+    const unwell = findings.filter(({ status }) => status === 'problem');
+    assert.deepEqual([done.status, unwell], [0, []]);
+    const found = Object.fromEntries(findings.map((finding) => [finding.id, finding.found]));
+    assert.match(found['crun'] ?? '', /\d+\.\d+/);
+    assert.equal(found['cgroups'], 'version 2');
+    assert.equal(found['cid'], `vsock CID ${guest.guest.cid}`);
+    assert.match(found['clock'] ?? '', /ms, known to \d+ ms$/);
   });
 
   it('tells what a container said that was left to itself, goes back to it, and tells its end and its events', async () => {
