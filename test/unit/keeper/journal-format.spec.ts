@@ -78,8 +78,9 @@ describe('the bytes of the journal', () => {
           assert.deepEqual(read(bytes).records, records, `byte ${at} bit ${bit}`);
         }
       }
-      for (const wrong of [0x00, 0xff]) {
-        if (right === wrong) continue;
+      // Of the values further away: none and all, neighbours, and what means something in a text.
+      for (const wrong of new Set([0x00, 0xff, right - 1, right + 1, 0x0a, 0x22, 0x30, 0x7d])) {
+        if (right === (wrong & 0xff)) continue;
         bytes[at] = wrong;
         tried++;
         if (recovers(bytes) === 'recovered') assert.deepEqual(read(bytes).records, records, `byte ${at} ${wrong}`);
