@@ -14,6 +14,7 @@
 #define WORKLOAD CGROUP_DIR "/workload" /* agent/container/spec/context.ts knows the name too */
 #define RESERVE_MAX (160ull << 20)      /* bytes: the agent, its tools, and what the kernel books to nobody */
 #define RESERVE_PIDS_MAX 512ull
+#define PIDS_PASSED_OVER 300ull
 #define SHARE 4 /* of a small machine no more than a quarter is kept back */
 
 static bool protecting;
@@ -45,6 +46,8 @@ static unsigned long long number_in(const char *path, const char *before) {
 
 static void keep_pids(void) {
   unsigned long long pids = number_in("/proc/sys/kernel/pid_max", "");
+  // Once the numbers have come round, the lowest are not given out again (RESERVED_PIDS of kernel/pid.c).
+  if (pids > 2 * PIDS_PASSED_OVER) pids -= PIDS_PASSED_OVER;
   unsigned long long threads = number_in("/proc/sys/kernel/threads-max", "");
   unsigned long long most = threads < pids ? threads : pids;
   if (most != 0) set_number(WORKLOAD "/pids.max", most - reserve_of(most, RESERVE_PIDS_MAX));

@@ -16,7 +16,9 @@ import { processesAt } from '../support/processes-client.ts';
 
 /** Little, so that it is soon used up. */
 const MEMORY_MIB = 320;
-const PIDS = 800;
+const PIDS = 1100;
+/** That the kernel never gives out a second time. */
+const PASSED_OVER = 300;
 /** Fewer than are open at any time. */
 const FEW_FDS = 16;
 const FEW_FDS_S = 4;
@@ -136,7 +138,7 @@ describe('a workload that takes all there is', function () {
     assert.ok(reserve >= 64 * 2 ** 20 && reserve <= 160 * 2 ** 20, `${reserve} bytes are kept back`);
     assert.ok(Math.abs(Number(limits['agent/memory.min']) - reserve / 2) <= 4096);
     assert.equal(limits['agent/cpu.weight'], '1000');
-    assert.equal(Number(limits['workload/pids.max']), (PIDS * 3) / 4);
+    assert.equal(Number(limits['workload/pids.max']), ((PIDS - PASSED_OVER) * 3) / 4);
   });
 
   it('kills what takes all the memory, and that alone', async () => {
@@ -187,7 +189,8 @@ describe('a workload that takes all there is', function () {
     const hog = await started(['perl', '-e', `$| = 1; ${program}`]);
     await answeredDuring('until there is no pid', new Listener(hog.init).hear(/^(full)\n$/));
     await canaryEchoes();
-    await assert.rejects(canary.exec({ args: ['true'] }), (error) => error instanceof AgentError);
+    // What the agent starts for itself, iptables-save here, has pids of its own.
+    assert.ok((await client.kata.getIPTables({ isIpv6: false })).data);
     await answeredDuring('without a pid', hog.remove());
     assert.equal(await (await canary.exec({ args: ['true'] })).wait(), 0);
   });
