@@ -8,7 +8,7 @@ import { loadRing } from './keeper/record-ring.ts';
 import type { GuestEvent } from './sandbox/event-log.ts';
 import { type RecoveryHost, recover } from './sandbox/recover.ts';
 
-export const EVENTS_RING = 'events';
+const EVENTS_RING = 'events';
 /** A call that comes while the agent takes over waits so long at most. */
 const CALLS_WAIT_MS = 20_000;
 

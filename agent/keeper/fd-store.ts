@@ -24,14 +24,6 @@ export interface FdStore {
   list(): Promise<KeptFds[]>;
 }
 
-/** Where nobody outlives the agent. */
-export const NO_FD_STORE: FdStore = {
-  put: async () => {},
-  get: async () => [],
-  delete: async () => {},
-  list: async () => [],
-};
-
 export class KeeperFdStore implements FdStore {
   readonly #link: KeeperLink;
 

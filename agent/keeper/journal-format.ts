@@ -11,7 +11,7 @@ export const HEADER_BYTES = 32;
 const RECORD_HEADER_BYTES = 8;
 const NEWLINE = 0x0a;
 /** Of one record: an exec may have 2 MiB of arguments, but what is kept of a request is much less. */
-export const MAX_RECORD_BYTES = 1024 * 1024;
+const MAX_RECORD_BYTES = 1024 * 1024;
 
 /** What is known of one thing; without a value it is gone. Any JSON, with bigints. */
 export interface JournalRecord {

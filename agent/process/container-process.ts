@@ -1,6 +1,7 @@
 // One process of a container (its init, or an exec) from the moment crun has made it: identity, streams, exit.
 import { native } from '../../native/index.ts';
 import { AgentError, isErrno } from '../errors.ts';
+import { unlessAborted } from '../unless-aborted.ts';
 import type { Exit } from './exit.ts';
 import type { ProcessRecord } from './process-record.ts';
 import type { Stdio } from './stdio.ts';
@@ -69,7 +70,7 @@ export class ContainerProcess {
 
   /** The exit, for each caller and however late. The signal only ends this wait. */
   async wait(signal: AbortSignal): Promise<Exit> {
-    const exit = this.#exit ?? (await orAbort(this.exited, signal));
+    const exit = this.#exit ?? (await unlessAborted(this.exited, signal));
     this.#waited = true;
     return exit;
   }
@@ -77,7 +78,7 @@ export class ContainerProcess {
   /** As {@link wait}, once its output has been copied to the client's own connections, where it has such. */
   async waitCopied(signal: AbortSignal): Promise<Exit> {
     const exit = await this.wait(signal);
-    if (this.stdio.copied !== undefined) await orAbort(this.stdio.copied, signal);
+    if (this.stdio.copied !== undefined) await unlessAborted(this.stdio.copied, signal);
     return exit;
   }
 
@@ -137,13 +138,4 @@ export function openPidfd(pid: number): number | undefined {
 /** The keeper lost the record, which its bounds allow only under a flood: the process is gone, how is not known. */
 function lostExit(): Exit {
   return { code: 255, coreDumped: false, exitedAt: Date.now(), unknown: true };
-}
-
-function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) return Promise.reject(signal.reason);
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

@@ -7,7 +7,7 @@ import type { Turns } from '../process/stream/turns.ts';
 /** What a piece may take to leave before its reader counts as stopped. */
 const STOPPED_AFTER_MS = 100;
 /** In the whole agent; one that is not read holds two pieces. */
-export const MAX_TRANSFERS = 128;
+const MAX_TRANSFERS = 128;
 
 let open = 0;
 

@@ -14,3 +14,17 @@ export const SYSTEM_CLOCK: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+/** A timer takes 31 bits of milliseconds. */
+const MAX_SLEEP_MS = 2 ** 31 - 1;
+
+/** Runs it at `deadline()`, however far away; a deadline that has been put off when the time is there is waited for anew. @returns what cancels it */
+export function atTime(clock: Clock, deadline: () => number, run: () => void): () => void {
+  let cancel: () => void;
+  const sleep = () => {
+    const left = Math.max(0, deadline() - clock.now());
+    cancel = clock.after(Math.min(left, MAX_SLEEP_MS), () => (clock.now() < deadline() ? sleep() : run()));
+  };
+  sleep();
+  return () => cancel();
+}

@@ -1,7 +1,7 @@
 // How long things live without anybody asking for them: a pure table of leases, its clock injected.
 // INVARIANT: a lease runs out once, and never while somebody is attached.
 
-import type { Clock } from './clock.ts';
+import { atTime, type Clock } from './clock.ts';
 
 export interface Lease {
   /** From now on for its whole time again. */
@@ -16,8 +16,6 @@ export interface Lease {
 
 /** A client that has lost its connection is back within this. */
 const REDIAL_MS = 10_000;
-/** A timer takes 31 bits of milliseconds. */
-const MAX_SLEEP_MS = 2 ** 31 - 1;
 
 export interface LeaseOptions {
   /** Until it runs out for the first time; its whole time unless told. */
@@ -44,7 +42,7 @@ class TimedLease implements Lease {
   #deadline: number;
   #attached = 0;
   #over = false;
-  #cancelTimer: (() => void) | undefined;
+  #cancelTimer: () => void;
 
   constructor(ttlMs: number, onExpired: () => void, clock: Clock, { leftMs = ttlMs, onChange }: LeaseOptions) {
     this.#clock = clock;
@@ -52,7 +50,7 @@ class TimedLease implements Lease {
     this.#onChange = onChange;
     this.#ttlMs = ttlMs;
     this.#deadline = clock.now() + leftMs;
-    this.#sleep();
+    this.#cancelTimer = this.#sleep();
   }
 
   get expiresAt(): number | undefined {
@@ -84,24 +82,22 @@ class TimedLease implements Lease {
 
   cancel(): void {
     this.#over = true;
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
+    this.#cancelTimer();
   }
 
   #wakeAnew(): void {
     if (this.#over) return;
-    this.#cancelTimer?.();
-    this.#sleep();
+    this.#cancelTimer();
+    this.#cancelTimer = this.#sleep();
   }
 
-  #sleep(): void {
-    const left = Math.max(0, this.#deadline - this.#clock.now());
-    this.#cancelTimer = this.#clock.after(Math.min(left, MAX_SLEEP_MS), () => {
-      this.#cancelTimer = undefined;
-      if (this.#over || this.#attached > 0) return;
-      if (this.#clock.now() < this.#deadline) return this.#sleep();
+  /** @returns what cancels it */
+  #sleep(): () => void {
+    const expire = () => {
+      if (this.#attached > 0) return;
       this.#over = true;
       this.#onExpired();
-    });
+    };
+    return atTime(this.#clock, () => this.#deadline, expire);
   }
 }

@@ -1,11 +1,8 @@
 // What ends a process though nobody asks for it: its time, its lease, its client's leaving.
-import type { Clock } from './clock.ts';
+import { atTime, type Clock } from './clock.ts';
 import { leftOf, startLease } from './leases.ts';
 import type { OwnerFacts } from './owner-facts.ts';
 import type { EndReason, ProcessClient, ProcessEntry } from './process-entry.ts';
-
-/** A timer takes 31 bits of milliseconds. */
-const MAX_SLEEP_MS = 2 ** 31 - 1;
 
 export interface LifetimeHost {
   readonly clients: { onGone(client: ProcessClient, callback: () => void): () => void };
@@ -38,7 +35,14 @@ export function watchLifetime(
     cancels.push(() => entry.lease?.cancel());
   }
   if (lifetime.kind === 'connection') cancels.push(clients.onGone(client, () => onEnd('connection')));
-  if (timesOutAt !== undefined) cancels.push(atTime(clock, timesOutAt, () => onEnd('timeout')));
+  if (timesOutAt !== undefined)
+    cancels.push(
+      atTime(
+        clock,
+        () => timesOutAt,
+        () => onEnd('timeout'),
+      ),
+    );
   const close = () => {
     for (const cancel of cancels.splice(0)) cancel();
   };
@@ -46,14 +50,4 @@ export function watchLifetime(
     if (cancels.length > 0 && (await entry.cgroup?.isEmpty()) !== false) close();
   });
   return { close };
-}
-
-function atTime(clock: Clock, deadline: number, run: () => void): () => void {
-  let cancel: () => void;
-  const sleep = () => {
-    const left = deadline - clock.now();
-    cancel = clock.after(Math.min(Math.max(0, left), MAX_SLEEP_MS), () => (clock.now() < deadline ? sleep() : run()));
-  };
-  sleep();
-  return () => cancel();
 }

@@ -13,7 +13,7 @@ export interface StreamUse {
 }
 
 /** In one answer: one process has two, and 64 readers each at most. */
-export const MAX_STREAMS = 4096;
+const MAX_STREAMS = 4096;
 /** How often the loop is looked at. */
 const RESOLUTION_MS = 10;
 

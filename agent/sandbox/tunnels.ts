@@ -6,11 +6,11 @@ import { Tunnel, type TunnelHost } from './tunnel.ts';
 
 const KIB = 1024;
 /** Of all clients; a client's own limit is that of its streams. Each costs three descriptors. */
-export const MAX_TUNNELS = 1024;
+const MAX_TUNNELS = 1024;
 /** What one may hold of its client's bytes while there are few. */
 export const WINDOW_BYTES = 256 * KIB;
 /** Open at once with the large window; later ones have the small one: 16 MiB and 30 MiB in all, however many listeners never read. */
-export const LARGE_WINDOWS = 64;
+const LARGE_WINDOWS = 64;
 export const SMALL_WINDOW_BYTES = 32 * KIB;
 
 export interface TunnelRequest {

@@ -94,18 +94,7 @@ export class FileContent implements AsyncIterable<Buffer> {
 
   /** As a Web stream, pulled no faster than its consumer. */
   get web(): ReadableStream<Uint8Array> {
-    const pieces = this[Symbol.asyncIterator]();
-    return new ReadableStream<Uint8Array>(
-      {
-        pull: async (controller) => {
-          const { value, done } = await pieces.next();
-          if (done) controller.close();
-          else controller.enqueue(value);
-        },
-        cancel: async () => void (await pieces.return(undefined)),
-      },
-      { highWaterMark: 0 },
-    );
+    return ReadableStream.from(this);
   }
 
   /** All of it. @throws AgentError resource_exhausted beyond `limitBytes`, 64 MiB unless given */

@@ -9,7 +9,7 @@ import { findPlace } from './target.ts';
 import type { Verb } from './verb.ts';
 
 /** Of `doctor` when something does not work. */
-export const EXIT_PROBLEM = 1;
+const EXIT_PROBLEM = 1;
 
 export const doctor: Verb = {
   name: 'doctor',

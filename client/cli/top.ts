@@ -54,7 +54,7 @@ function plainNumbers(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? Number(value) : value;
 }
 
-export function topText(look: Top): string {
+function topText(look: Top): string {
   const { uptimeMs, heapBytes, residentBytes, loopDelayMaxMs, logBytes, tunnels } = look;
   const head = [
     `up ${formatAge(Number(uptimeMs))}`,

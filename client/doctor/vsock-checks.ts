@@ -3,7 +3,7 @@ import { type Finding, note, ok, problem, warning } from './finding.ts';
 import { loadModule, type ModuleState, moduleState } from './kernel-module.ts';
 import type { System } from './system.ts';
 
-export const VHOST_VSOCK = 'vhost_vsock';
+const VHOST_VSOCK = 'vhost_vsock';
 const VMCI_TRANSPORT = 'vmw_vsock_vmci_transport';
 const DEVICE = '/dev/vhost-vsock';
 /** The release that has vhost_vsock first. */

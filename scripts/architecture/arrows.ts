@@ -11,6 +11,7 @@ export interface Part {
 
 const ERRORS_AND_LOG = ['agent/errors.ts', 'agent/log.ts'];
 const FAULTS = ['agent/fault-point.ts'];
+const WAITING = ['agent/unless-aborted.ts'];
 const CONFIG_TYPES = ['agent/config/'];
 
 export const PARTS: readonly Part[] = [
@@ -18,6 +19,7 @@ export const PARTS: readonly Part[] = [
   { path: 'agent/log.ts', mayImport: [] },
   { path: 'agent/version.ts', mayImport: [] },
   { path: 'agent/fault-point.ts', mayImport: [] },
+  { path: 'agent/unless-aborted.ts', mayImport: [] },
   { path: 'agent/log-line.ts', mayImport: ERRORS_AND_LOG },
   { path: 'agent/log-clock.ts', mayImport: [] },
   { path: 'agent/log-sink.ts', mayImport: ['agent/errors.ts'] },
@@ -33,7 +35,7 @@ export const PARTS: readonly Part[] = [
 
   { path: 'agent/config/', mayImport: ERRORS_AND_LOG },
   { path: 'agent/transport/', mayImport: [...ERRORS_AND_LOG, 'native/index.ts'], mayImportTypes: CONFIG_TYPES },
-  { path: 'agent/rpc/', mayImport: [...ERRORS_AND_LOG, 'proto/int64.ts'], mayImportTypes: CONFIG_TYPES },
+  { path: 'agent/rpc/', mayImport: [...ERRORS_AND_LOG, ...WAITING, 'proto/int64.ts'], mayImportTypes: CONFIG_TYPES },
   // Where a connection meets its protocol: the one file of rpc that knows what a connection is.
   {
     path: 'agent/rpc/server.ts',
@@ -50,6 +52,7 @@ export const PARTS: readonly Part[] = [
     path: 'agent/api/',
     mayImport: [
       ...ERRORS_AND_LOG,
+      ...WAITING,
       'agent/version.ts',
       'agent/rpc/service.ts',
       'agent/sandbox/',
@@ -85,7 +88,11 @@ export const PARTS: readonly Part[] = [
     mayImport: [...ERRORS_AND_LOG, ...FAULTS, 'agent/process/', 'agent/keeper/', 'native/index.ts'],
     mayImportTypes: CONFIG_TYPES,
   },
-  { path: 'agent/process/', mayImport: [...ERRORS_AND_LOG, 'agent/keeper/', 'native/index.ts'], mayImportTypes: CONFIG_TYPES },
+  {
+    path: 'agent/process/',
+    mayImport: [...ERRORS_AND_LOG, ...WAITING, 'agent/keeper/', 'native/index.ts'],
+    mayImportTypes: CONFIG_TYPES,
+  },
   // The shell for people, and the spans for their tools: beside the core, which knows neither.
   {
     path: 'agent/console/',

@@ -7,10 +7,10 @@ import { readTar } from '../../guest/files/tar/reader.ts';
 import { TreeUnpacker } from '../../guest/files/unpack-tree.ts';
 import type { Method } from '../../rpc/service.ts';
 import { BulkSender } from '../../sandbox/bulk-sender.ts';
+import { unlessAborted } from '../../unless-aborted.ts';
 import { bulkEncoder, HEADROOM_BYTES, toPlace, toSize } from './file-message.ts';
 import type { FileMethodOptions } from './file-method-options.ts';
 import { onlyOne } from './files-read.ts';
-import { orAbort } from './files-write.ts';
 import { berthService } from './method.ts';
 
 const v1 = berth.v1;
@@ -68,7 +68,7 @@ async function* dataOf(
   hash: { update(data: Uint8Array): unknown },
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  for (let next = await orAbort(messages.next(), signal); !next.done; next = await orAbort(messages.next(), signal)) {
+  for (let next = await unlessAborted(messages.next(), signal); !next.done; next = await unlessAborted(messages.next(), signal)) {
     const { data } = next.value;
     if (!data) throw new AgentError('invalid_argument', 'a message of TarIn after the first has no data');
     hash.update(data);

@@ -3,6 +3,7 @@ import { berth } from '#proto/berth.js';
 import { AgentError } from '../../errors.ts';
 import { type Upload, type UploadRequest, Uploads } from '../../guest/files/uploads.ts';
 import type { Method } from '../../rpc/service.ts';
+import { unlessAborted } from '../../unless-aborted.ts';
 import { fileMessage, toMode, toPlace, toSize } from './file-message.ts';
 import type { FileMethodOptions } from './file-method-options.ts';
 import { berthService } from './method.ts';
@@ -72,7 +73,7 @@ async function receive(upload: Upload, { messages, send, signal }: Receiving): P
   const tell = () => void send({ offset: BigInt(upload.received) }).catch(() => {});
   tell();
   let told = upload.received;
-  for (let next = await orAbort(messages.next(), signal); !next.done; next = await orAbort(messages.next(), signal)) {
+  for (let next = await unlessAborted(messages.next(), signal); !next.done; next = await unlessAborted(messages.next(), signal)) {
     const { chunk, finish, abandon } = next.value;
     if (abandon) throw new AgentError('cancelled', 'the client has given the upload up');
     if (finish) {
@@ -89,14 +90,4 @@ async function receive(upload: Upload, { messages, send, signal }: Receiving): P
     told = upload.received;
     tell();
   }
-}
-
-/** @throws the signal's reason */
-export function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) return Promise.reject(signal.reason);
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

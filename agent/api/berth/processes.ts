@@ -3,6 +3,7 @@ import { berth } from '#proto/berth.js';
 import { readStatuses } from '../../container/process-status.ts';
 import type { Method } from '../../rpc/service.ts';
 import type { ProcessEntry } from '../../sandbox/process-entry.ts';
+import { unlessAborted } from '../../unless-aborted.ts';
 import { attachMethod, type ProcessMethodOptions } from './attach.ts';
 import { berthService } from './method.ts';
 import { endedMessage, processMessage } from './process-message.ts';
@@ -26,7 +27,7 @@ export function processMethods(options: ProcessMethodOptions): Method[] {
     attachMethod(options),
     unary('Wait', v1.WaitRequest, v1.WaitResponse, async ({ ref }, { signal }) => {
       const { ended } = processes.get(toRef(ref));
-      return { exit: endedMessage(await orAbort(ended, signal)) };
+      return { exit: endedMessage(await unlessAborted(ended, signal)) };
     }),
     unary('Signal', v1.SignalRequest, v1.SignalResponse, async ({ ref, signal, scope, graceMs }, { client }) => {
       if (signal < 1 || signal > MAX_SIGNAL) refuse('signal', `${signal} is no signal`);
@@ -66,13 +67,4 @@ export function processMethods(options: ProcessMethodOptions): Method[] {
 async function membersOf(entry: ProcessEntry): Promise<berth.v1.ProcessTree.Member.$Properties[]> {
   const pids = (await entry.cgroup?.members()) ?? [];
   return await readStatuses(pids.filter((pid) => pid !== entry.process.identity.pid));
-}
-
-function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) return Promise.reject(signal.reason);
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

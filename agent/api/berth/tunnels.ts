@@ -91,7 +91,7 @@ async function obey(messages: AsyncIterator<berth.v1.TunnelRequest>, tunnel: Tun
   if (!tunnel.clientEnded) throw new AgentError('cancelled', 'the client has ended the call without `end`');
 }
 
-export const tunnelResponse: Encoder<TunnelEvent> = {
+const tunnelResponse: Encoder<TunnelEvent> = {
   encode: (event) => v1.TunnelResponse.encode(toResponse(event)),
   frame: (event, headroom) => (event.kind === 'data' ? frameData(event.data, event.headroom, headroom) : undefined),
 };

@@ -31,7 +31,7 @@ const WANTED =
   IN.MODIFY | IN.ATTRIB | IN.MOVED_FROM | IN.MOVED_TO | IN.CREATE | IN.DELETE | IN.DELETE_SELF | IN.MOVE_SELF | IN.EXCL_UNLINK;
 
 /** Directories of one call; the kernel takes about 1 KiB for each. */
-export const MAX_WATCHED = 8192;
+const MAX_WATCHED = 8192;
 /** Told at a time: what a read of the queue gives at the most is fewer, but not what is found in a directory that has come. */
 const MAX_CHANGES = 8192;
 /** The second half of a move is put into the queue right after the first. */

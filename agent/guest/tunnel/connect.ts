@@ -50,7 +50,7 @@ export async function connectTarget(target: TunnelTarget, options: ConnectOption
   }
 }
 
-export function describeTarget(target: TunnelTarget): string {
+function describeTarget(target: TunnelTarget): string {
   if (target.kind === 'unix') return target.path;
   return target.host.includes(':') ? `[${target.host}]:${target.port}` : `${target.host}:${target.port}`;
 }

@@ -7,8 +7,6 @@ const KIB = 1024;
 export const STREAM_LIMIT_BYTES = 256 * KIB;
 export const PROCESS_LIMIT_BYTES = 1024 * KIB;
 export const TOTAL_LIMIT_BYTES = 32 * 1024 * KIB;
-/** Acknowledged output of a berth process that can be read again. */
-export const HISTORY_BYTES = 64 * KIB;
 /** A log may always hold this much, whatever the others hold. */
 export const STREAM_MINIMUM_BYTES = 16 * KIB;
 

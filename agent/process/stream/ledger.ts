@@ -11,7 +11,7 @@ const SLOT_BYTES = SLOT_NUMBERS * NUMBER_BYTES;
 const DESCRIPTION_AT = 256n;
 const DESCRIPTION_MAX = 3584;
 
-export const LEDGER_SLOTS = { stdin: 0, stdout: 1, stderr: 2 } as const;
+const LEDGER_SLOTS = { stdin: 0, stdout: 1, stderr: 2 } as const;
 
 /** The notes on one stream. They are 0 at first. */
 export interface Slot {

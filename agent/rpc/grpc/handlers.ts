@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import * as grpc from '@grpc/grpc-js';
 import { AgentError, isAgentError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
+import { unlessAborted } from '../../unless-aborted.ts';
 import { Call } from '../call.ts';
 import type { InFlight } from '../in-flight.ts';
 import { decodeMessage, encodeMessage, frameMessage, invoke } from '../invoke.ts';
@@ -152,16 +153,6 @@ function tellWhenSent(call: AnyCall, onSent: (sent: boolean) => void): void {
     });
   };
   inside.stream.once('close', () => onSent(false));
-}
-
-/** Not Promise.race with one promise for the whole stream: that would gather a reaction for each message. */
-function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }
 
 async function* requestsOf(method: AnyStreamMethod | AnyDuplexMethod, call: StreamingCall): AsyncGenerator<unknown> {

@@ -7,7 +7,6 @@ export const HEADER_BYTES = 10;
 
 export const MESSAGE_REQUEST = 1;
 export const MESSAGE_RESPONSE = 2;
-export const MESSAGE_DATA = 3;
 
 /** On a request: no data frames will follow. Harmless on a unary call. */
 export const FLAG_REMOTE_CLOSED = 1;
