@@ -8,7 +8,7 @@ import { failuresOf, type RunningTest, type RunResult, startRun } from './test-l
 
 const ROOT = path.dirname(import.meta.dirname);
 const FOLDER = 'test/vm';
-const MOCHA = ['node_modules/mocha/bin/mocha.js', '--color', '--config', 'test/vm/.mocharc.json', ...process.argv.slice(2)];
+const MOCHA = ['node_modules/mocha/bin/mocha.js', '--config', 'test/vm/.mocharc.json', ...process.argv.slice(2)];
 
 const lanes = Number(process.env['BERTH_TEST_LANES'] ?? Math.min(2, availableParallelism()));
 if (!Number.isInteger(lanes) || lanes < 1)
