@@ -116,8 +116,6 @@ export interface Native {
   spawn(spec: SpawnSpec): Spawned;
   /** Reaps a child of ours when it ends (waitid P_PIDFD) and calls back once; the caller closes the pidfd. @throws ECHILD */
   watchChild(pidfd: number, onExit: (exit: ChildExit) => void): Watch;
-  /** Calls back once when the process of the pidfd is gone, child of ours or not; does not reap. */
-  watchGone(pidfd: number, onGone: () => void): Watch;
   pidfdOpen(pid: number): number;
   pidfdSendSignal(pidfd: number, signal: number): void;
 
@@ -159,8 +157,6 @@ export interface Native {
   // --- logs of streams: bytes move within the kernel, and a file's own position says exactly how far they have come
   /** An anonymous file in memory (man 2 memfd_create). */
   memfdCreate(name: string): number;
-  /** The same file opened once more, for reading and writing, with a position of its own at 0. */
-  reopen(fd: number): number;
   /** Sets the file's position to 0. */
   rewind(fd: number): void;
   /**
@@ -214,12 +210,8 @@ export interface Native {
   // --- the machine; those that can hang run each on a thread of its own, at most 64 at a time (@throws EAGAIN)
   mount(source: string, target: string, fstype: string, flags: number, data: string): Promise<void>;
   umount(target: string, flags: number): Promise<void>;
-  sync(): Promise<void>;
-  setHostname(name: string): void;
   /** man 2 settimeofday */
   setTimeOfDay(seconds: bigint, microseconds: number): void;
-  /** man 2 reboot, the LINUX_REBOOT_CMD_ value; does not sync. */
-  reboot(command: number): void;
   /**
    * Makes a new namespace of the kind and pins it by a bind mount on the file `path` (created if absent, and removed
    * again on failure); 'uts' gets `hostname`. No thread of Node's moves.

@@ -2,15 +2,12 @@
 // passing through the process, so that a byte is at every moment in exactly one place (man 2 splice, sendfile, fallocate).
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <limits>
 #include <string>
 
 #include "args.h"
@@ -41,16 +38,6 @@ Napi::Value MemfdCreate(const Napi::CallbackInfo& info) {
   const int fd = memfd_create(name.c_str(), MFD_CLOEXEC | MFD_NOEXEC_SEAL);
   if (fd < 0) return ThrowErrno(info.Env(), errno, "memfd_create");
   return Napi::Number::New(info.Env(), fd);
-}
-
-Napi::Value Reopen(const Napi::CallbackInfo& info) {
-  Args args(info);
-  const int fd = args.Fd(info[0], "fd");
-  if (!args.ok()) return info.Env().Undefined();
-  const std::string path = "/proc/self/fd/" + std::to_string(fd);
-  const int again = open(path.c_str(), O_RDWR | O_CLOEXEC);
-  if (again < 0) return ThrowErrno(info.Env(), errno, "open", path);
-  return Napi::Number::New(info.Env(), again);
 }
 
 Napi::Value Rewind(const Napi::CallbackInfo& info) {
@@ -159,20 +146,10 @@ Napi::Value FileSize(const Napi::CallbackInfo& info) {
   return Napi::BigInt::New(info.Env(), static_cast<int64_t>(status.st_size));
 }
 
-Napi::Value OpenTerminalPeer(const Napi::CallbackInfo& info) {
-  Args args(info);
-  const int master = args.Fd(info[0], "master");
-  if (!args.ok()) return info.Env().Undefined();
-  const int peer = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
-  if (peer < 0) return ThrowErrno(info.Env(), errno, "ioctl");
-  return Napi::Number::New(info.Env(), peer);
-}
-
 }  // namespace
 
 void ExportLog(Napi::Env env, Napi::Object exports) {
   ExportVerb<MemfdCreate>(env, exports, "memfdCreate");
-  ExportVerb<Reopen>(env, exports, "reopen");
   ExportVerb<Rewind>(env, exports, "rewind");
   ExportVerb<Splice>(env, exports, "splice");
   ExportVerb<SendFile>(env, exports, "sendFile");
@@ -182,7 +159,6 @@ void ExportLog(Napi::Env env, Napi::Object exports) {
   ExportVerb<IsReadable>(env, exports, "isReadable");
   ExportVerb<FilePosition>(env, exports, "filePosition");
   ExportVerb<FileSize>(env, exports, "fileSize");
-  ExportVerb<OpenTerminalPeer>(env, exports, "openTerminalPeer");
 }
 
 }  // namespace berth

@@ -1,7 +1,6 @@
-// The machine itself: mounts, host name, clock, power, heap.
+// The machine itself: mounts, clock, heap.
 #include <malloc.h>
 #include <sys/mount.h>
-#include <sys/reboot.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -42,21 +41,6 @@ Napi::Value Umount(const Napi::CallbackInfo& info) {
   });
 }
 
-Napi::Value Sync(const Napi::CallbackInfo& info) {
-  return RunOnThread(info.Env(), "berth.sync", []() -> Outcome {
-    sync();
-    return {};
-  });
-}
-
-Napi::Value SetHostname(const Napi::CallbackInfo& info) {
-  Args args(info);
-  const std::string name = args.Text(info[0], "name");
-  if (!args.ok()) return info.Env().Undefined();
-  if (sethostname(name.data(), name.size()) != 0) return ThrowErrno(info.Env(), errno, "sethostname");
-  return info.Env().Undefined();
-}
-
 Napi::Value SetTimeOfDay(const Napi::CallbackInfo& info) {
   Args args(info);
   timeval time{};
@@ -64,14 +48,6 @@ Napi::Value SetTimeOfDay(const Napi::CallbackInfo& info) {
   time.tv_usec = args.Integer(info[1], "microseconds", 0, 999'999);
   if (!args.ok()) return info.Env().Undefined();
   if (settimeofday(&time, nullptr) != 0) return ThrowErrno(info.Env(), errno, "settimeofday");
-  return info.Env().Undefined();
-}
-
-Napi::Value Reboot(const Napi::CallbackInfo& info) {
-  Args args(info);
-  const uint32_t command = args.Uint32(info[0], "command");
-  if (!args.ok()) return info.Env().Undefined();
-  if (reboot(static_cast<int>(command)) != 0) return ThrowErrno(info.Env(), errno, "reboot");
   return info.Env().Undefined();
 }
 
@@ -85,10 +61,7 @@ Napi::Value MallocTrim(const Napi::CallbackInfo& info) {
 void ExportMachine(Napi::Env env, Napi::Object exports) {
   ExportVerb<Mount>(env, exports, "mount");
   ExportVerb<Umount>(env, exports, "umount");
-  ExportVerb<Sync>(env, exports, "sync");
-  ExportVerb<SetHostname>(env, exports, "setHostname");
   ExportVerb<SetTimeOfDay>(env, exports, "setTimeOfDay");
-  ExportVerb<Reboot>(env, exports, "reboot");
   ExportVerb<MallocTrim>(env, exports, "mallocTrim");
 }
 

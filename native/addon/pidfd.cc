@@ -52,25 +52,6 @@ class ChildWatcher : public Watcher {
   Napi::FunctionReference onExit_;
 };
 
-class GoneWatcher : public Watcher {
- public:
-  GoneWatcher(Napi::Env env, Napi::Function onGone) : Watcher(env), onGone_(Napi::Persistent(onGone)) {}
-
- protected:
-  void OnReady(int /*status*/) override {
-    const Napi::FunctionReference onGone = std::move(onGone_);
-    Close();
-    Call(onGone, {});
-  }
-  void OnClose() override { onGone_.Reset(); }
-
- private:
-  Napi::FunctionReference onGone_;
-};
-
-/// EBADF unless it is a pidfd: epoll would take any pollable fd and wait for the wrong thing.
-int CheckPidfd(int fd) { return syscall(SYS_pidfd_send_signal, fd, 0, nullptr, 0) == 0 || errno != EBADF ? 0 : EBADF; }
-
 Napi::Value WatchChild(const Napi::CallbackInfo& info) {
   Args args(info);
   const int pidfd = args.Fd(info[0], "pidfd");
@@ -80,16 +61,6 @@ Napi::Value WatchChild(const Napi::CallbackInfo& info) {
   const int error = WaitForPidfd(pidfd, WNOWAIT, &status);  // ECHILD at once rather than a callback that says nothing
   if (error != 0) return ThrowErrno(info.Env(), error, "waitid");
   return StartWatch(info.Env(), std::make_shared<ChildWatcher>(info.Env(), onExit), "berth.child", pidfd, UV_READABLE);
-}
-
-Napi::Value WatchGone(const Napi::CallbackInfo& info) {
-  Args args(info);
-  const int pidfd = args.Fd(info[0], "pidfd");
-  const Napi::Function onGone = args.Callback(info[1], "onGone");
-  if (!args.ok()) return info.Env().Undefined();
-  const int error = CheckPidfd(pidfd);
-  if (error != 0) return ThrowErrno(info.Env(), error, "pidfd_send_signal");
-  return StartWatch(info.Env(), std::make_shared<GoneWatcher>(info.Env(), onGone), "berth.gone", pidfd, UV_READABLE);
 }
 
 Napi::Value PidfdOpen(const Napi::CallbackInfo& info) {
@@ -116,7 +87,6 @@ Napi::Value PidfdSendSignal(const Napi::CallbackInfo& info) {
 
 void ExportPidfd(Napi::Env env, Napi::Object exports) {
   ExportVerb<WatchChild>(env, exports, "watchChild");
-  ExportVerb<WatchGone>(env, exports, "watchGone");
   ExportVerb<PidfdOpen>(env, exports, "pidfdOpen");
   ExportVerb<PidfdSendSignal>(env, exports, "pidfdSendSignal");
 }

@@ -85,6 +85,15 @@ Napi::Value RestoreTerminal(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value OpenTerminalPeer(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const int master = args.Fd(info[0], "master");
+  if (!args.ok()) return info.Env().Undefined();
+  const int peer = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (peer < 0) return ThrowErrno(info.Env(), errno, "ioctl");
+  return Napi::Number::New(info.Env(), peer);
+}
+
 }  // namespace
 
 void ExportTerminal(Napi::Env env, Napi::Object exports) {
@@ -93,6 +102,7 @@ void ExportTerminal(Napi::Env env, Napi::Object exports) {
   ExportVerb<OpenPty>(env, exports, "openPty");
   ExportVerb<MakeRaw>(env, exports, "makeRaw");
   ExportVerb<RestoreTerminal>(env, exports, "restoreTerminal");
+  ExportVerb<OpenTerminalPeer>(env, exports, "openTerminalPeer");
 }
 
 }  // namespace berth

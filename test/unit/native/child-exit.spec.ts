@@ -1,4 +1,4 @@
-// watchChild and watchGone: every end is told once, rightly, and leaves no zombie.
+// watchChild: every end is told once, rightly, and leaves no zombie.
 import assert from 'node:assert/strict';
 import { spawn as nodeSpawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -89,7 +89,6 @@ describe('native child exit', () => {
     native().close(pidfd);
     const [readEnd, writeEnd] = native().pipe();
     assert.throws(() => native().watchChild(readEnd, () => {}), systemError('EBADF', 'waitid'));
-    assert.throws(() => native().watchGone(readEnd, () => {}), systemError('EBADF', 'pidfd_send_signal'));
     native().close(readEnd);
     native().close(writeEnd);
   });
@@ -142,19 +141,6 @@ describe('native child exit', () => {
     );
   });
 
-  it('watchGone tells of the end and leaves the child to be reaped', async () => {
-    const child = spawn('/bin/sh', ['-c', 'sleep 0.05; exit 7']);
-    await new Promise<void>((resolve) => native().watchGone(child.pidfd, resolve));
-    assert.equal((await exitOf(child)).code, 7);
-  });
-
-  it('watchGone tells of a process that is no child of ours', async () => {
-    const { stdout } = await sh('sleep 0.2 >/dev/null & echo $!');
-    const pidfd = native().pidfdOpen(Number(stdout));
-    await new Promise<void>((resolve) => native().watchGone(pidfd, resolve));
-    native().close(pidfd);
-  });
-
   it('pidfdOpen throws ESRCH for a pid that is gone, and EINVAL for 0', async () => {
     const { stdout } = await sh('echo $$');
     assert.throws(() => native().pidfdOpen(Number(stdout)), systemError('ESRCH', 'pidfd_open'));
@@ -170,9 +156,6 @@ describe('native child exit', () => {
   it('keeps no fd of a watch that ended or was closed', async () => {
     await assertNoFdLeak(30, async () => {
       const child = spawn('/bin/true');
-      native()
-        .watchGone(child.pidfd, () => {})
-        .close();
       native()
         .watchChild(child.pidfd, () => {})
         .close();

@@ -1,7 +1,6 @@
 // mount, host name, clock, power and heap. What would change this machine runs in namespaces of its own.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { native } from '../../../native/index.ts';
 import { CAP_SYS_ADMIN, hasCapability, runNode, systemError } from './fixture.ts';
 
@@ -41,15 +40,6 @@ describe('native machine', function () {
     await assert.rejects(native().umount('/mnt', -1), { name: 'TypeError', message: /"flags"/ });
   });
 
-  it('works off the event loop: a sync does not hold up a timer that is due', async () => {
-    const order: string[] = [];
-    const syncs = Promise.all(Array.from({ length: 8 }, () => native().sync())).then(() => order.push('synced'));
-    await new Promise<void>((resolve) => setImmediate(resolve));
-    order.push('turn');
-    await syncs;
-    assert.deepEqual(order, ['turn', 'synced']);
-  });
-
   it('reads files as ever while 40 mounts hang, and refuses the one too many', async function () {
     if (!mayMount || !existsSync('/dev/fuse')) return this.skip();
     // A file system that nobody serves: to walk into it is to hang, until its device is closed.
@@ -60,7 +50,7 @@ describe('native machine', function () {
       const hung = Array.from({ length: 40 }, () => addon.mount('none', '/mnt/into', 'tmpfs', 0, '').catch((error) => error.code));
       const text = await fs.promises.readFile('/proc/self/status', 'utf8');
       for (let i = 0; i < 24; i++) hung.push(addon.umount('/mnt/into', 0).catch((error) => error.code));
-      const refused = await addon.sync().catch((error) => error.code + ' ' + error.syscall);
+      const refused = await addon.umount('/mnt/into', 0).catch((error) => error.code + ' ' + error.syscall);
       fs.closeSync(fuse);
       const codes = new Set(await Promise.all(hung));
       await addon.umount('/mnt', 0);
@@ -71,41 +61,12 @@ describe('native machine', function () {
     assert.ok(codes.length === 1 && ['ECONNABORTED', 'ENOTCONN'].includes(codes[0]!), codes.join());
   });
 
-  it('sets the host name of its namespace', async function () {
-    if (!mayMount) return this.skip();
-    const before = hostname();
-    const script = `
-      addon.setHostname('berth-test-name');
-      process.stdout.write((await import('node:os')).hostname());`;
-    const { stdout } = await runNode(script, 'unshare --uts');
-    assert.equal(stdout, 'berth-test-name');
-    assert.equal(hostname(), before);
-  });
-
-  it('refuses a host name that is too long or empty', () => {
-    const code = mayMount ? 'EINVAL' : 'EPERM';
-    assert.throws(() => native().setHostname('x'.repeat(65)), systemError(code, 'sethostname'));
-    assert.throws(() => native().setHostname(''), { name: 'TypeError', message: /"name"/ });
-  });
-
   it('refuses a time that is none', () => {
     const refused = mayMount ? 'EINVAL' : 'EPERM';
     assert.throws(() => native().setTimeOfDay(-1n, 0), systemError(refused, 'settimeofday'));
     assert.throws(() => native().setTimeOfDay(0n, 1_000_000), { name: 'TypeError', message: /"microseconds"/ });
     assert.throws(() => native().setTimeOfDay(2n ** 63n, 0), { name: 'TypeError', message: /"seconds"/ });
     assert.throws(() => native().setTimeOfDay(1 as never, 0), { name: 'TypeError', message: /"seconds"/ });
-  });
-
-  it('reboots the machine it is PID 1 of, and only that', async function () {
-    if (!mayMount) return this.skip();
-    // In a pid namespace of its own reboot(2) ends that namespace, with SIGHUP for a restart.
-    const script = `if (process.pid !== 1) process.exit(3); addon.reboot(0x01234567); setTimeout(() => process.exit(4), 5000);`;
-    const { exit, stdout } = await runNode(script, 'exec unshare --pid --fork');
-    assert.deepEqual([exit.signal ?? (exit.code ?? 0) - 128, stdout], [1, '']);
-  });
-
-  it('throws EINVAL for a reboot command that is none', () => {
-    assert.throws(() => native().reboot(1), systemError(mayMount ? 'EINVAL' : 'EPERM', 'reboot'));
   });
 
   it('gives free heap back to the kernel', async () => {

@@ -40,10 +40,6 @@ export const verbs: Record<string, [name: string, kind: Kind, right: unknown][]>
     ['pidfd', 'fd', 1],
     ['onExit', 'callback', f],
   ],
-  watchGone: [
-    ['pidfd', 'fd', 1],
-    ['onGone', 'callback', f],
-  ],
   pidfdOpen: [['pid', 'fd', 1]],
   pidfdSendSignal: [
     ['pidfd', 'fd', 1],
@@ -98,12 +94,10 @@ export const verbs: Record<string, [name: string, kind: Kind, right: unknown][]>
     ['target', 'text', '/x'],
     ['flags', 'fd', 0],
   ],
-  setHostname: [['name', 'text', 'x']],
   setTimeOfDay: [
     ['seconds', 'bigint', -1n],
     ['microseconds', 'uint32', 0],
   ],
-  reboot: [['command', 'uint32', 1]],
   pinNamespace: [
     ['kind', 'text', 'ipc'],
     ['path', 'text', '/no/such/x'],
@@ -173,7 +167,6 @@ export const verbs: Record<string, [name: string, kind: Kind, right: unknown][]>
   ],
   addEntropy: [['data', 'data', Buffer.from('x')]],
   memfdCreate: [['name', 'text', 'x']],
-  reopen: [['fd', 'fd', 0]],
   rewind: [['fd', 'fd', 0]],
   splice: [
     ['from', 'fd', 0],
@@ -218,16 +211,7 @@ export const verbs: Record<string, [name: string, kind: Kind, right: unknown][]>
   ],
   ueventReceive: [['fd', 'fd', 0]],
 };
-export const withoutArguments = [
-  'vsockLocalCid',
-  'pipe',
-  'openPty',
-  'sync',
-  'mallocTrim',
-  'socketPair',
-  'ueventOpen',
-  'inotifyOpen',
-];
+export const withoutArguments = ['vsockLocalCid', 'pipe', 'openPty', 'mallocTrim', 'socketPair', 'ueventOpen', 'inotifyOpen'];
 export const promising = new Set([
   'vsockConnect',
   'mount',
