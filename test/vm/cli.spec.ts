@@ -70,7 +70,7 @@ describe('berth on a booted guest', () => {
   });
 
   it('is a guest in which the doctor finds nothing that does not work', async () => {
-    const done = await berth(['doctor', '--json', ...target], PATIENT);
+    const done = await berth(['doctor', '--json', ...target]);
     const findings = JSON.parse(done.stdout) as Finding[];
     const unwell = findings.filter(({ status }) => status === 'problem');
     assert.deepEqual([done.status, unwell], [0, []]);
