@@ -1,4 +1,5 @@
-// A container on top of Kata's calls: create, start, exec, signal, remove.
+// A container on top of Kata's calls: create, start, exec, signal, remove. Whoever plays a Kata host has use for it: the demonstration, the tests
+// and the bench. Programs have client/api/container.ts, which is on berth.v1.
 import { randomBytes } from 'node:crypto';
 import { AgentError } from '../agent/errors.ts';
 import type { AgentCalls } from './agent-calls.ts';
