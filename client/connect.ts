@@ -1,6 +1,6 @@
-// Connects to an agent by Kata's calls, over either protocol, and knows that it answers; a connection that is lost stays lost (client/api/guest.ts
-// heals). While a VM boots, connections are refused, reset, or taken by the VMM and
-// dropped again, so dialling is repeated until a deadline.
+// Connects to an agent by Kata's calls, over either protocol, and knows that it answers; a connection that is lost stays lost
+// (client/api/guest.ts heals). While a VM boots, connections are refused, reset, or taken by the VMM and dropped again, so dialling is repeated
+// until a deadline.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AgentError, hasCode } from '../agent/errors.ts';
 import { type AgentClient, agentClient } from './agent-client.ts';
