@@ -47,7 +47,7 @@ class Recovery {
   readonly #host: ContainerHost;
   readonly #loaded: LoadedJournal;
   readonly #problems: string[] = [];
-  readonly #processes: readonly ProcessFacts[];
+  #processes: readonly ProcessFacts[];
   readonly #containers: readonly ContainerFacts[];
 
   constructor(parts: RecoveryHost, loaded: LoadedJournal) {
@@ -64,6 +64,10 @@ class Recovery {
     const { sandbox, generation, log } = this.#parts;
     await this.#try('go on with the journal', () => this.#host.state.ready());
     await this.#try('wait for what an earlier agent began', () => awaitLeftovers(this.#knownPids(), log));
+    await this.#try('look for what had been started', async () => {
+      const kept = new Set((await this.#host.keeper.fds.list()).map(({ key }) => processKeyOf(key).toString('hex')));
+      this.#processes = await Promise.all(this.#processes.map((facts) => this.#asStarted(facts, kept)));
+    });
     for (const facts of this.#of<StorageFacts>(STORAGE_KIND))
       await this.#try(`take over the storage on ${facts.storage.mountPoint}`, () => this.#host.storages.adopt(facts));
     const [settings] = this.#of<SandboxFacts>(SANDBOX_KIND);
@@ -95,6 +99,21 @@ class Recovery {
 
   #knownPids(): Set<number> {
     return new Set(this.#processes.flatMap(({ pid }) => pid ?? []));
+  }
+
+  /**
+   * A start with a key that crun had carried out, though nobody had written that down: its client asks again, and must not get a second
+   * process. One without a key is never asked for again, and one whose streams are not kept (a terminal that nobody took) has ended.
+   */
+  async #asStarted(facts: ProcessFacts, kept: ReadonlySet<string>): Promise<ProcessFacts> {
+    const { containerId, owner, since, streams } = facts;
+    if (facts.pid !== undefined || containerId === '' || owner === undefined || !kept.has(streams)) return facts;
+    const pid = await readPidFile(facts);
+    if (pid === undefined) return facts;
+    const startTime = await readStartTime(pid);
+    const started = { ...facts, pid, startTime: startTime !== undefined && startTime >= since ? startTime : undefined };
+    this.#host.state.put(PROCESS_KIND, processRecordId(facts), started);
+    return started;
   }
 
   async #container(facts: ContainerFacts): Promise<void> {
@@ -199,14 +218,18 @@ class Recovery {
 }
 
 /** crun may have started it, and have said so. */
-async function killByPidFile({ pidFile, since }: ProcessFacts): Promise<void> {
-  if (pidFile === undefined) return;
-  const pid = Number(await readFile(pidFile, 'utf8').catch(() => ''));
-  if (!Number.isInteger(pid) || pid <= 1) return;
-  const startTime = await readStartTime(pid);
-  if (startTime === undefined || startTime < since) return;
+async function killByPidFile(facts: ProcessFacts): Promise<void> {
+  const pid = await readPidFile(facts);
+  const startTime = pid === undefined ? undefined : await readStartTime(pid);
+  if (pid === undefined || startTime === undefined || startTime < facts.since) return;
   const pidfd = await pidfdOf(pid, startTime);
   if (pidfd === undefined) return;
   native().pidfdSendSignal(pidfd, SIGKILL);
   native().close(pidfd);
+}
+
+async function readPidFile({ pidFile }: ProcessFacts): Promise<number | undefined> {
+  if (pidFile === undefined) return undefined;
+  const pid = Number(await readFile(pidFile, 'utf8').catch(() => ''));
+  return Number.isInteger(pid) && pid > 1 ? pid : undefined;
 }

@@ -12,7 +12,7 @@ import { BOOT_TIMEOUT_MS, bootTestGuest, type TestGuest } from '../support/guest
 import { type GuestResources, guestResources } from '../support/guest-resources.ts';
 
 const LONG = process.env['BERTH_TEST_LONG'] !== undefined;
-const KILLS = LONG ? 200 : 20;
+const KILLS = LONG ? 200 : 10;
 const STREAMS = LONG ? 32 : 8;
 /** Without a program of its own for each look: that would take longer than the agent's restart. */
 const KILL_AGENT =
