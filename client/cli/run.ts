@@ -18,7 +18,7 @@ import { TARGET_OPTIONS, type Verb } from './verb.ts';
 
 const DEFAULT_ROOTFS = 'debian';
 /** The agent's rule for ids. */
-const ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
+const ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{1,127}$/;
 const DEFAULT_COMMAND: readonly string[] = ['/bin/sh'];
 
 export const run: Verb = {
@@ -91,7 +91,7 @@ function streamOptions(args: Arguments): Pick<CreateOptions, 'stdin' | 'stdout' 
 function nameOption(args: Arguments): string {
   const id = args.text('name') ?? randomBytes(6).toString('hex');
   if (ID.test(id)) return id;
-  const rule = 'up to 128 letters, digits, and _ . - after the first';
+  const rule = '2 to 128 letters, digits, and _ . - after the first';
   throw new AgentError('invalid_argument', `invalid container name '${id}': ${rule}`, { fields: { field: 'name' } });
 }
 

@@ -64,6 +64,12 @@ describe('berth run, on pipes', () => {
     ],
     ['125 for a bad limit', ['--memory', 'lots', 'true'], 125, /^berth: invalid --memory 'lots'/],
     ['125 for a bad name', ['--name', '../x', 'true'], 125, /^berth: invalid container name '\.\.\/x'/],
+    [
+      '125 for a name that the agent finds too short',
+      ['--name', 'x', 'true'],
+      125,
+      /^berth: invalid container name 'x': 2 to 128/,
+    ],
     ['125 for -t with -i without a terminal', ['-it', 'true'], 125, /^berth: stdin is not a terminal/],
     ['125 for a relative working directory', ['-w', 'tmp', 'true'], 125, /^berth: invalid --workdir/],
     ['125 for a user name that cannot be looked up', ['-u', 'www', 'true'], 125, /^berth: invalid user 'www': .*give numbers/],
