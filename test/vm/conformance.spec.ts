@@ -23,7 +23,8 @@ describe('the conformance table', function () {
   let session: Session | undefined;
 
   async function sessionOver(protocol: Protocol): Promise<Session> {
-    guest ??= await bootTestGuest();
+    // Cases bring a second processor on line and bind to it.
+    guest ??= await bootTestGuest({ cpus: 2 });
     if (session?.protocol !== protocol) await session?.[Symbol.asyncDispose]();
     else return session;
     session = new Session({ address: guest.guest.address, protocol });
