@@ -101,6 +101,7 @@ describe('a process whose agent is killed while it streams', function () {
       const connection = new Socket({ fd: ours });
       const killAt = client.received + BigInt(random.below(Math.ceil((1.5 * BYTES) / DEATHS)));
       let armed = deaths < DEATHS;
+      let kill: NodeJS.Timeout | undefined;
       const closeStdin = () => {
         if (held) door.close(stdinEnd!);
         held = false;
@@ -109,8 +110,10 @@ describe('a process whose agent is killed while it streams', function () {
         if (!armed || client.received < killAt) return;
         armed = false;
         deaths++;
-        setTimeout(() => door.pidfdSendSignal(agent.pidfd, 9), random.below(20));
+        kill = setTimeout(() => door.pidfdSendSignal(agent.pidfd, 9), random.below(20));
       });
+      // The end may have come first, and the agent's pidfd goes with it.
+      clearTimeout(kill);
       connection.destroy();
       if (client.ended) door.pidfdSendSignal(agent.pidfd, 9);
       await gone;
