@@ -2,9 +2,7 @@
 
 /** @typedef {{needs: 'everything' | 'code', commands: string[][]}} Job */
 
-/** Each kind of test has settings of its own. @param {string} kind */
-const suite = (kind) => ['node_modules/mocha/bin/mocha.js', '--config', `test/${kind}/.mocharc.json`];
-const suites = [...['unit', 'protocol'].map(suite), ['scripts/vm-tests.ts']];
+const tests = 'scripts/run-tests.ts';
 const check = ['scripts/check.ts'];
 
 /** Arguments of the pinned Node for each job; what the user typed after `--` goes to the last command. */
@@ -13,11 +11,8 @@ export const JOBS = /** @type {Readonly<Record<string, Job>>} */ ({
   check: { needs: 'code', commands: [check] },
   docs: { needs: 'code', commands: [['scripts/configuration-doc.ts'], ['scripts/api-reference.ts']] },
   start: { needs: 'everything', commands: [['client/demo.ts']] },
-  test: { needs: 'everything', commands: [check, ...suites] },
-  'test:long': {
-    needs: 'everything',
-    commands: [...suites.slice(0, 2), ['scripts/vm-tests.ts', '--require', './test/support/long-run.ts']],
-  },
+  test: { needs: 'everything', commands: [check, [tests]] },
+  'test:long': { needs: 'everything', commands: [[tests, '--require', './test/support/long-run.ts']] },
   'bench:density': { needs: 'everything', commands: [['test/bench/density.ts']] },
   bench: { needs: 'everything', commands: [['test/bench/main.ts']] },
 });
