@@ -41,8 +41,10 @@ import { Sandbox } from './sandbox/sandbox.ts';
 import { chooseEndpoints } from './transport/choose.ts';
 import { formatEndpoint } from './transport/endpoint.ts';
 import { listen } from './transport/listen.ts';
-import { KATA_VERSION } from './version.ts';
+import { AGENT_COMMIT, AGENT_VERSION, KATA_VERSION } from './version.ts';
 
+/** For the last answer and the last lines of the log. */
+const HAND_OVER_MS = 100;
 /** What running calls may take when the agent stops. */
 const GRACE_MS = 2_000;
 
@@ -98,10 +100,20 @@ export async function startAgent({ config, lifecycle, log, onCall }: AgentParts)
       runtimeVersion,
       ready: () => state.ready(),
       degraded: () => takeover?.degraded ?? '',
+      bundle: async () => (await (await import('./guest/upgrade/origin.ts')).runningOrigin(config.stateDir))?.sha256 ?? '',
     };
     const door = native();
+    const upgrade = {
+      generation: keeper.generation,
+      upgrader: once(async () => {
+        const { Upgrader } = await import('./guest/upgrade/upgrader.ts');
+        const { stateDir } = config;
+        return new Upgrader({ stateDir, door, keeper, log, version: AGENT_VERSION, commit: AGENT_COMMIT });
+      }),
+      handOver: () => handOver(log),
+    };
     const use = { connections: () => rpc.uses(), inFlight: (id: string) => turns.inFlight(id), logBytes: () => logBudget.held };
-    return berthMethods({ sandbox, clients, self, use, turns, door, core: await core() }).map(held);
+    return berthMethods({ sandbox, clients, self, use, turns, door, core: await core(), upgrade }).map(held);
   });
   const core = once(async () => {
     const { openCore } = await import('./sandbox/core.ts');
@@ -154,6 +166,7 @@ export async function startAgent({ config, lifecycle, log, onCall }: AgentParts)
     const { host } = built;
     takeover = takeOver({ host, sandbox, clients, openCore: core, generation: keeper.generation, log }, earlier.journal);
   } else if (keeper.generation > 1) keeper.settle();
+  if (process.env['BERTH_UPGRADE'] !== undefined) void tellUpgrade(sandbox, takeover);
   log.info('agent listening', {
     address: endpoints.map(formatEndpoint).join(', '),
     uptime_ms: Math.round(uptime() * 1000),
@@ -263,6 +276,20 @@ async function agentFacts(crunPath: string, storages: StorageTable): Promise<Age
     supportsSeccomp,
     extraFeatures: supportsSeccomp ? ['seccomp'] : [],
   };
+}
+
+/** An agent in place of another says so once it knows what there is. */
+async function tellUpgrade(sandbox: Sandbox, takeover: Takeover | undefined): Promise<void> {
+  const { upgradeEvent } = await import('./guest/upgrade/origin.ts');
+  const event = await upgradeEvent(process.env['BERTH_UPGRADE']);
+  await takeover?.known().catch(() => {});
+  if (event !== undefined) sandbox.events.append(event);
+}
+
+/** As by a death, without one: what is in the journal is all that the next one needs, and calls in progress are cut off. */
+function handOver(log: Logger): void {
+  log.info('agent hands over to the next one');
+  setTimeout(() => process.exit(0), HAND_OVER_MS);
 }
 
 /** DestroySandbox has been answered by the time the servers have drained; then the VM goes (kata-agent.md §1.1). */

@@ -28,6 +28,7 @@ export {
 export type { TarInOptions, TarOut, TarOutOptions, Unpacked } from './api/tar.ts';
 export { type Tunnel, TunnelError, type TunnelOptions, type TunnelTarget } from './api/tunnel.ts';
 export { UnsupportedError } from './api/unsupported.ts';
+export type { AgentGeneration, Upgraded, UpgradeOptions } from './api/upgrade.ts';
 export type { ProcessOptions, SpecOptions } from './default-spec.ts';
 export type { Rootfs } from './rootfs.ts';
 export { bootGuest } from './vm/boot.ts';

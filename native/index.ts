@@ -288,11 +288,18 @@ export const VMADDR_CID_ANY = 0xffffffff;
 export const VMADDR_CID_HOST = 2;
 
 let loaded: Native | undefined;
+let loadedFrom = '';
 
 /** The addon, loaded at the first call: beside the bundle in the guest, from the build folder in a checkout. */
 export function native(): Native {
   loaded ??= load();
   return loaded;
+}
+
+/** The file that `native` is loaded from, absolute. */
+export function addonPath(): string {
+  native();
+  return loadedFrom;
 }
 
 function load(): Native {
@@ -303,7 +310,9 @@ function load(): Native {
   const candidates = process.env['BERTH_ADDON'] ? [process.env['BERTH_ADDON']] : beside;
   for (const candidate of candidates) {
     try {
-      return require(candidate) as Native;
+      const addon = require(candidate) as Native;
+      loadedFrom = require.resolve(candidate);
+      return addon;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error;
     }

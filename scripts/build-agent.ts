@@ -1,9 +1,13 @@
 // Bundles the agent into build/agent: main.js, and chunks/ for what is loaded when first needed.
 import { execFile } from 'node:child_process';
-import { rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
+import type { BundleFacts } from '../agent/guest/upgrade/bundle-facts.ts';
+import { JOURNAL_SCHEMA } from '../agent/keeper/journal-format.ts';
+import { KEEPER_VERSION } from '../agent/keeper/wire.ts';
+import { AGENT_VERSION } from '../agent/version.ts';
 import { AGENT, ROOT } from './build/paths.ts';
 import { runStep } from './build/step.ts';
 
@@ -48,7 +52,21 @@ async function bundle(commit: string): Promise<void> {
     logLevel: 'warning',
   });
   // Without it Node would try each file as CommonJS first.
-  await writeFile(path.join(AGENT, 'package.json'), '{ "type": "module" }\n');
+  await writeFile(path.join(AGENT, 'package.json'), `${JSON.stringify(await describe(commit), null, 2)}\n`);
+}
+
+/** What an agent that this bundle is sent to has to know of it (agent/guest/upgrade/bundle-facts.ts). */
+async function describe(commit: string): Promise<{ type: 'module'; version: string; berth: Omit<BundleFacts, 'version'> }> {
+  const door = await readFile(path.join(ROOT, 'native/index.ts'), 'utf8');
+  const [, members = ''] = /^export interface Native \{\n(.*?)^\}$/ms.exec(door) ?? [];
+  const addon = [...members.matchAll(/^ {2}(\w+)\(/gm)].map(([, verb]) => verb!);
+  if (addon.length === 0) throw new Error('native/index.ts: no verbs found in the interface Native');
+  const node = Number(process.versions.node.split('.')[0]);
+  return {
+    type: 'module',
+    version: AGENT_VERSION,
+    berth: { commit, journal: JOURNAL_SCHEMA, keeper: KEEPER_VERSION, node, addon },
+  };
 }
 
 /** The last commit that changed any of `paths`, marked when they have changed since; 'unknown' outside a git checkout. */

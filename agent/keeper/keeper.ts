@@ -11,6 +11,7 @@ import {
   encodeResized,
   encodeSettle,
   encodeTrack,
+  encodeUpgrade,
   isU32,
   type ProcessName,
 } from './wire.ts';
@@ -30,6 +31,12 @@ export interface Keeper {
   settle(): void;
   /** Tells init that memory was added or taken away: the limits of the workload follow. Returns at once. */
   resized(): void;
+  /**
+   * Asks init to run the script at `path` once this agent has exited, in place of argument number `argument` of the agent's command, at once. A
+   * script that ends twice before its `settle` is given up for the command as it was (native/init/keeper.h).
+   * @throws failed_precondition where init does not restart the agent, or is older than this; unavailable when init is gone
+   */
+  upgrade(path: string, argument: number): Promise<void>;
   /** Tells init to power off once this agent has exited. Returns at once; exiting is the caller's part. */
   powerOff(): void;
   readonly fds: FdStore;
@@ -92,6 +99,18 @@ class SocketKeeper implements Keeper {
 
   resized(): void {
     this.#link.tell(encodeResized());
+  }
+
+  upgrade(path: string, argument: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const answer = (message: Answer) => {
+        const result = message.type === 'result' ? message.result : 'fds';
+        if (result === 'ok') resolve();
+        else reject(new AgentError('failed_precondition', `berth-init runs no other agent than its own: ${result}`));
+        return true;
+      };
+      this.#link.request({ answer, fail: reject }, (id) => encodeUpgrade(id, path, argument));
+    });
   }
 
   powerOff(): void {

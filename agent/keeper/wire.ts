@@ -6,6 +6,7 @@ export const KEEPER_VERSION = 1;
 /** No message either way is longer. */
 export const KEEPER_MESSAGE_MAX = 256;
 export const KEEPER_KEY_BYTES = 16;
+const PATH_BYTES = 224;
 /** Under one key. */
 export const KEEPER_FDS_MAX = 16;
 
@@ -16,6 +17,7 @@ const TYPE = {
   powerOff: 4,
   pet: 5,
   resized: 6,
+  upgrade: 7,
   welcome: 64,
   result: 65,
   exit: 66,
@@ -90,6 +92,15 @@ export function encodeResized(): Buffer {
 
 export function encodePowerOff(): Buffer {
   return start(TYPE.powerOff, 0, 16);
+}
+
+/** Asks for `path` to be run in place of one argument of the agent's command. @throws RangeError for a path without room */
+export function encodeUpgrade(id: number, path: string, argument: number): Buffer {
+  const message = start(TYPE.upgrade, id, 16 + PATH_BYTES);
+  if (Buffer.byteLength(path) >= PATH_BYTES) throw new RangeError(`a path of more than ${PATH_BYTES - 1} bytes: ${path}`);
+  message.writeUInt32LE(argument, HEADER_BYTES);
+  message.write(path, 16);
+  return message;
 }
 
 /** Asks for something to be done with the fds under a key; `count` of them come with a put. */

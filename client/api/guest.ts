@@ -5,6 +5,7 @@ import { type EventsOptions, followEvents, type GuestEvent } from './events.ts';
 import { Link, type LinkOptions } from './link.ts';
 import { AGENT, CONTAINERS } from './methods.ts';
 import { Processes } from './processes.ts';
+import type { Upgraded, UpgradeOptions } from './upgrade.ts';
 
 /**
  * Connects to the agent of a guest: `vsock://CID:PORT`, `hvsock://SOCKET:PORT`, `unix://PATH`, `serial://SOCKET`. The connection heals by itself; all calls share it.
@@ -79,6 +80,17 @@ export class Guest extends Processes implements AsyncDisposable {
   async lease(ttlMs: number): Promise<Date | undefined> {
     const { expiresUnixMs } = await this.link.call(AGENT.sandboxLease, { ttlMs }, { repeatable: true });
     return expiresUnixMs === 0n ? undefined : new Date(Number(expiresUnixMs));
+  }
+
+  /**
+   * Replaces the agent by the one in `directory` (build/agent of a checkout) while everything runs on, and waits until it is at work. Calls in
+   * progress end as when an agent dies.
+   * @throws AgentError failed_precondition for an agent that does not fit the guest, invalid_argument, data_loss: nothing has changed then;
+   * aborted when it came to nothing and the agent of the guest's image has taken over
+   */
+  async upgrade(directory: string, options: UpgradeOptions = {}): Promise<Upgraded> {
+    const { upgradeAgent } = await import('./upgrade.ts');
+    return await upgradeAgent(this.link, directory, options);
   }
 
   /** Ends all containers, by SIGTERM and after `deadlineMs` by SIGKILL, and powers the VM off. */

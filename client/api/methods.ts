@@ -56,6 +56,7 @@ export const AGENT = {
   shutdown: agent('Shutdown', v1.ShutdownRequest, v1.ShutdownResponse),
   sandboxLease: agent('SandboxLease', v1.SandboxLeaseRequest, v1.SandboxLeaseResponse, 'leases'),
   top: agent('Top', v1.TopRequest, v1.TopResponse, 'top'),
+  upgrade: agent('Upgrade', v1.UpgradeRequest, v1.UpgradeResponse, 'upgrade'),
 };
 
 export const EVENTS = { watch: service('Events', 'events')('Watch', v1.WatchEventsRequest, v1.Event) };

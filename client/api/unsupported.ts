@@ -13,7 +13,8 @@ export type Feature =
   | 'sessions'
   | 'tunnels'
   | 'top'
-  | 'files';
+  | 'files'
+  | 'upgrade';
 
 /**
  * The agent in this guest is older than what was asked of it, or is no Berth: nothing has been sent, and nothing has happened in the guest.

@@ -22,10 +22,14 @@ const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   'port-forward': async () => (await import('./port-forward.ts')).portForward,
   cp: async () => (await import('./cp.ts')).cp,
   doctor: async () => (await import('./doctor.ts')).doctor,
+  'agent upgrade': async () => (await import('./agent-upgrade.ts')).agentUpgrade,
   'vm start': async () => (await import('./vm-start.ts')).vmStart,
   'vm stop': async () => (await import('./vm-stop.ts')).vmStop,
   'vm ls': async () => (await import('./vm-ls.ts')).vmLs,
 };
+
+/** First words of verbs that have two. */
+const GROUPS: readonly string[] = ['vm', 'agent'];
 
 /** Not in the list: berth calls it itself. */
 const HIDDEN: typeof VERBS = { reap: async () => (await import('./reap.ts')).reap };
@@ -34,8 +38,8 @@ async function main(argv: readonly string[]): Promise<number> {
   const [first = '', second = ''] = argv;
   if (first === '' || first === '--help' || first === '-h' || first === 'help') return await listVerbs(second);
   if (first === '--version') return await show(`berth ${(await import('../version.ts')).version}\n`);
-  if (first === 'vm' && (second === '' || second.startsWith('-'))) return await listVerbs('');
-  const words = first === 'vm' ? 2 : 1;
+  if (GROUPS.includes(first) && (second === '' || second.startsWith('-'))) return await listVerbs('');
+  const words = GROUPS.includes(first) ? 2 : 1;
   const name = argv.slice(0, words).join(' ');
   const load = find(VERBS, name) ?? find(HIDDEN, name);
   if (load === undefined) {

@@ -6,6 +6,7 @@
 #include "fd-store.h"
 #include "init.h"
 #include "keeper.h"
+#include "upgrade.h"
 #include "watchdog.h"
 
 #include <poll.h>
@@ -120,6 +121,7 @@ static size_t request_size(uint16_t type) {
     case KEEPER_PET:
     case KEEPER_RESIZED:
     case KEEPER_FD_LIST: return sizeof(struct keeper_header);
+    case KEEPER_UPGRADE: return sizeof(struct keeper_upgrade);
     case KEEPER_POWER_OFF: return sizeof(struct keeper_power_off);
     case KEEPER_FD_PUT:
     case KEEPER_FD_GET:
@@ -154,6 +156,7 @@ static enum channel_request handle(struct datagram *in) {
     struct keeper_track track;
     struct keeper_ack ack;
     struct keeper_power_off power_off;
+    struct keeper_upgrade upgrade;
     struct keeper_fd fd;
   } request;
   memcpy(&request, in->bytes, in->length);
@@ -165,7 +168,11 @@ static enum channel_request handle(struct datagram *in) {
       break;
     }
     case KEEPER_ACK: exits_acknowledge(&request.ack); break;
-    case KEEPER_SETTLE: exits_settle(); break;
+    case KEEPER_SETTLE:
+      exits_settle();
+      upgrade_settled();
+      break;
+    case KEEPER_UPGRADE: send_result(&head, upgrade_ask(&request.upgrade), 0); break;
     case KEEPER_PET: watchdog_pet(); break;
     case KEEPER_RESIZED: protect_resized(); break;
     case KEEPER_FD_PUT: keep_fds(&request.fd, in); break;

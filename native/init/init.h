@@ -70,6 +70,7 @@ struct supervision {
   long max_delay_ms;
   long stable_ms;
   long watchdog_ms; /* what an agent may be silent for; 0: any time */
+  long trial_ms; /* what an agent in place of the command's has to get to work; 0: any time */
   long grace_ms; /* from being told to stop to SIGKILL */
 };
 

@@ -11,6 +11,10 @@
 //   PET     "I am well": with a watchdog (see WELCOME) an agent that has sent one and then sends none for so long is ended by
 //           SIGABRT, and by SIGKILL soon after; a blocked or stopped one so counts as dead. No answer.
 //   RESIZED memory was added or taken away: the workload's limits are worked out anew (protect.c). No answer.
+//   UPGRADE asks that, once this agent has ended, the next one is run with `path` in place of one argument of its command (the script
+//           after the interpreter), at once. RESULT. An agent that is run so is on trial until its SETTLE: if it dies, or is killed for
+//           taking too long, twice in a row before it, the command is run as it was. BERTH_UPGRADE in an agent's environment is
+//           `new:PATH`, or `failed:PATH` after that, until one has sent SETTLE.
 //   POWER_OFF  the agent is leaving; init waits for it to exit, then powers off (or exits 0 when it is not PID 1).
 //   FD_PUT  keeps the fds that come along under a key, in place of what is there: all of them or, when there is no room, none.
 //           RESULT comes once they are held. They outlive every agent until FD_DEL. init closes them and does nothing else with
@@ -31,6 +35,7 @@
 #define KEEPER_MESSAGE_MAX 256 /* bytes; a longer datagram is MALFORMED */
 #define KEEPER_FDS_MAX 16      /* fds in one FD_PUT or FD_FDS */
 #define KEEPER_KEY_BYTES 16
+#define KEEPER_PATH_BYTES 224 /* with its NUL */
 
 enum keeper_type {
   /* agent to init */
@@ -40,6 +45,7 @@ enum keeper_type {
   KEEPER_POWER_OFF = 4,
   KEEPER_PET = 5,
   KEEPER_RESIZED = 6,
+  KEEPER_UPGRADE = 7, /* RESULT: NOT_SUPPORTED where agents are not restarted */
   KEEPER_FD_PUT = 16, /* struct keeper_fd + SCM_RIGHTS, `count` of them, 1 to KEEPER_FDS_MAX; RESULT */
   KEEPER_FD_GET = 17, /* struct keeper_fd: FD_FDS, or RESULT UNKNOWN; the store keeps its copies */
   KEEPER_FD_DEL = 18, /* struct keeper_fd: close them; RESULT */
@@ -90,6 +96,13 @@ struct keeper_power_off {
   uint32_t reserved;
 } __attribute__((packed));
 
+struct keeper_upgrade {
+  struct keeper_header header;
+  uint32_t argument; /* 1 for the first after argv[0] */
+  uint32_t reserved;
+  char path[KEEPER_PATH_BYTES]; /* absolute */
+} __attribute__((packed));
+
 struct keeper_fd {
   struct keeper_header header;
   uint8_t key[KEEPER_KEY_BYTES]; /* the agent's choice; what it means is written in the agent's journal */
@@ -126,6 +139,7 @@ _Static_assert(sizeof(struct keeper_header) == 8, "wire");
 _Static_assert(sizeof(struct keeper_track) == 32, "wire");
 _Static_assert(sizeof(struct keeper_ack) == 24, "wire");
 _Static_assert(sizeof(struct keeper_power_off) == 16, "wire");
+_Static_assert(sizeof(struct keeper_upgrade) == 240, "wire");
 _Static_assert(sizeof(struct keeper_fd) == 32, "wire");
 _Static_assert(sizeof(struct keeper_welcome) == 24, "wire");
 _Static_assert(sizeof(struct keeper_result) == 24, "wire");

@@ -12,6 +12,7 @@
 
 #define AGENT_DIR "/usr/lib/berth"
 #define WATCHDOG_MS 30000
+#define TRIAL_MS 60000
 #define EXIT_USAGE 64 /* EX_USAGE of sysexits.h */
 
 extern char **environ;
@@ -25,6 +26,7 @@ static const char usage[] =
   "  --max-delay MS       longest pause before a restart (5000)\n"
   "  --stable-after MS    an agent that lived so long starts a new count (30000)\n"
   "  --watchdog MS        end an agent that has sent nothing for so long, 0 never does (30000)\n"
+  "  --upgrade-trial MS   end an agent in the command's place that is not at work by then, 0 never does (60000)\n"
   "  --stop-grace MS      from being told to stop to SIGKILL (10000)\n";
 
 static noreturn void bad_usage(const char *what, const char *which) {
@@ -55,6 +57,7 @@ static void parse(int argc, char **argv, struct supervision *how) {
     else if (strcmp(option, "--max-delay") == 0) how->max_delay_ms = number(option, value, 0);
     else if (strcmp(option, "--stable-after") == 0) how->stable_ms = number(option, value, 0);
     else if (strcmp(option, "--watchdog") == 0) how->watchdog_ms = number(option, value, 0);
+    else if (strcmp(option, "--upgrade-trial") == 0) how->trial_ms = number(option, value, 0);
     else if (strcmp(option, "--stop-grace") == 0) how->grace_ms = number(option, value, 0);
     else bad_usage("can't use the option", option);
     i++;
@@ -113,6 +116,7 @@ int main(int argc, char **argv) {
     .max_delay_ms = 5000,
     .stable_ms = 30000,
     .watchdog_ms = WATCHDOG_MS,
+    .trial_ms = TRIAL_MS,
     .grace_ms = 10000,
   };
   if (getpid() == 1) {

@@ -4,6 +4,7 @@
 #include "exits.h"
 #include "fd-store.h"
 #include "init.h"
+#include "upgrade.h"
 #include "watchdog.h"
 
 #include <errno.h>
@@ -64,7 +65,7 @@ static void write_pid_file(void) {
 }
 
 static noreturn void become_agent(int keeper) {
-  static char *env[ENV_MAX + 4];
+  static char *env[ENV_MAX + 5];
   static char keeper_word[32];
   static char uptime_word[48];
   static char generation_word[40];
@@ -75,12 +76,13 @@ static noreturn void become_agent(int keeper) {
   for (size_t i = 0; i < how->env_count && count < ENV_MAX; i++) {
     const char *word = how->env[i];
     if (strncmp(word, "BERTH_KEEPER_FD=", 16) == 0 || strncmp(word, "BERTH_INIT_UPTIME_MS=", 21) == 0) continue;
-    if (strncmp(word, "BERTH_GENERATION=", 17) == 0) continue;
+    if (strncmp(word, "BERTH_GENERATION=", 17) == 0 || strncmp(word, "BERTH_UPGRADE=", 14) == 0) continue;
     env[count++] = how->env[i];
   }
   env[count++] = keeper_word;
   env[count++] = uptime_word;
   env[count++] = generation_word;
+  env[count++] = upgrade_word();
   env[count] = NULL;
   fd_store_restore_limit();
   protect_agent();
@@ -90,7 +92,7 @@ static noreturn void become_agent(int keeper) {
   sigprocmask(SIG_SETMASK, &none, NULL);
   if (keeper == KEEPER_FD) fcntl(keeper, F_SETFD, 0);
   else if (dup2(keeper, KEEPER_FD) < 0) _exit(EXIT_NOT_FOUND);
-  execvpe(how->file, how->argv, env);
+  execvpe(how->file, upgrade_argv(), env);
   log_errno("can't run %s", how->file);
   _exit(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_FOUND - 1);
 }
@@ -101,6 +103,7 @@ static void start_agent(void) {
   int64_t now = monotonic_ms();
   generation++;
   watchdog_begin();
+  upgrade_begin(now);
   int keeper = channel_open(generation);
   agent = keeper < 0 ? -1 : fork();
   if (agent == 0) become_agent(keeper);
@@ -147,6 +150,11 @@ static void agent_died(int status) {
     return;
   }
   deaths = lived >= how->stable_ms ? 1 : deaths + 1;
+  if (upgrade_died(generation, deaths >= how->restart_limit)) {
+    deaths = 0;
+    start_at = monotonic_ms();
+    return;
+  }
   const char *verb = WIFSIGNALED(status) ? "was killed by signal" : "exited with";
   int value = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
   if (deaths >= how->restart_limit) {
@@ -226,11 +234,20 @@ static void bite_when_due(int64_t now) {
   kill(agent, bite == WATCHDOG_ABORT ? SIGABRT : SIGKILL);
 }
 
+/* It has not died, but is of no use either. */
+static void kill_trial_when_due(int64_t now) {
+  if (agent == 0 || stopping || now < upgrade_due()) return;
+  log_line("agent generation %u is not at work after %ld ms; killing it", generation, how->trial_ms);
+  kill(agent, SIGKILL);
+  upgrade_killed();
+}
+
 enum ending supervise(const struct supervision *wanted, int *code) {
   how = wanted;
   records_init();
   fd_store_raise_limit();
   watchdog_configure(how->watchdog_ms);
+  upgrade_configure(how->argv, how->restart, how->trial_ms);
   block_signals();
   int64_t sweep_at = monotonic_ms() + SWEEP_MS;
   bool more = true;
@@ -242,6 +259,7 @@ enum ending supervise(const struct supervision *wanted, int *code) {
     if (agent == 0 && start_at < until) until = start_at;
     if (stopping && kill_at < until) until = kill_at;
     if (!stopping && watchdog_due() < until) until = watchdog_due();
+    if (!stopping && upgrade_due() < until) until = upgrade_due();
     int timeout = more || until <= now ? 0 : (int)(until - now);
     struct pollfd polled[2] = {{signals, POLLIN, 0}, {channel_fd(), channel_events(), 0}};
     poll(polled, 2, timeout);
@@ -252,6 +270,7 @@ enum ending supervise(const struct supervision *wanted, int *code) {
     now = monotonic_ms();
     kill_when_due(now);
     bite_when_due(now);
+    kill_trial_when_due(now);
     if (now >= sweep_at) {
       if (!more) exits_sweep();
       protect_resized();

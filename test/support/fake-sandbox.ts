@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { berthMethods } from '../../agent/api/berth/berth-methods.ts';
 import type { AgentUse } from '../../agent/api/berth/top.ts';
+import type { UpgradeHost } from '../../agent/api/berth/upgrade.ts';
 import { AgentError } from '../../agent/errors.ts';
 import { silentLogger } from '../../agent/log.ts';
 import { Scheduler } from '../../agent/process/stream/scheduler.ts';
@@ -99,8 +100,15 @@ export async function serveSandbox(): Promise<ServedSandbox> {
   const host = { sandbox: sandbox as unknown as Sandbox, clients };
   // Nothing is started in the guest itself.
   const core = openCore({ ...host, guestProcesses: {} as GuestProcessHost, state: FORGETFUL, log: silentLogger });
-  const self = { generation: 1, runtimeVersion: async () => 'none', ready: async () => {}, degraded: () => '' };
-  const methods = berthMethods({ ...host, self, turns: new Scheduler(), use: {} as AgentUse, door: native(), core });
+  const self = {
+    generation: 1,
+    runtimeVersion: async () => 'none',
+    ready: async () => {},
+    degraded: () => '',
+    bundle: async () => '',
+  };
+  const upgrade = {} as UpgradeHost;
+  const methods = berthMethods({ ...host, self, turns: new Scheduler(), use: {} as AgentUse, door: native(), core, upgrade });
   const start = (): RpcServer =>
     serve(methodTable(methods), { log: silentLogger, onDisconnect: ({ id }) => clients.disconnected(id) });
   let server = start();

@@ -1,13 +1,16 @@
 // The agent is killed on a booted guest while containers and their processes run: its clients see a pause. Figures are printed.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode } from '../../agent/errors.ts';
 import { connect, type Guest } from '../../client/api/guest.ts';
 import type { Process } from '../../client/api/process.ts';
 import { createContainer } from '../../client/container.ts';
 import { GuestProcess } from '../../client/guest-process.ts';
+import { AGENT } from '../../scripts/build/paths.ts';
 import { BOOT_TIMEOUT_MS, bootTestGuest, type TestGuest } from '../support/guest.ts';
 import { type GuestResources, guestResources } from '../support/guest-resources.ts';
 
@@ -112,6 +115,28 @@ describe('the death of the agent', function () {
     assert.equal(starts, distinct, 'something was started twice');
     assert.deepEqual(after, before);
     assert.equal((await guest.info()).degraded, '');
+  });
+
+  it('can be planned: another agent takes over a container and its exec, and one that does not come up leaves them to the image', async () => {
+    await using guest = await connect(booted.guest.address, { name: 'upgrader', patienceMs: 120_000 });
+    await using container = await guest.create({ rootfs: booted.busybox, args: ['sleep', 'inf'] });
+    await container.start();
+    const script = 'for n in $(seq 0 29); do echo $n; sleep 0.5; done; exit 6';
+    const process = await container.run(['sh', '-c', script], { lifetime: 'keep' });
+    const output = process.stdout.text();
+    const { from, to, silentMs } = await guest.upgrade(AGENT);
+    assert.equal(to.generation, from.generation + 1);
+    console.log(`      nobody answered for ${Math.round(silentMs)} ms`);
+    const broken = await mkdtemp(join(tmpdir(), 'berth-broken-'));
+    await cp(AGENT, broken, { recursive: true });
+    await writeFile(join(broken, 'main.js'), 'process.exit(1);');
+    await assert.rejects(guest.upgrade(broken), { code: 'aborted' });
+    await rm(broken, { recursive: true });
+    assert.equal(await output, Array.from({ length: 30 }, (_, n) => `${n}\n`).join(''));
+    const ending = await process.wait();
+    assert.equal(ending.kind === 'exited' && ending.code, 6);
+    const { bundle, degraded } = await guest.info();
+    assert.deepEqual([bundle, degraded], ['', '']);
   });
 
   async function settledResources(): Promise<GuestResources> {

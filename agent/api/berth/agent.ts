@@ -10,7 +10,7 @@ import type { Method } from '../../rpc/service.ts';
 import { CLIENT_LIMITS, type Clients } from '../../sandbox/clients.ts';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
 import type { SandboxLease } from '../../sandbox/sandbox-lease.ts';
-import { AGENT_VERSION } from '../../version.ts';
+import { AGENT_COMMIT, AGENT_VERSION } from '../../version.ts';
 import { berthService } from './method.ts';
 
 const v1 = berth.v1;
@@ -29,6 +29,7 @@ export const FEATURES = [
   'tunnels',
   'top',
   'files',
+  'upgrade',
 ] as const;
 const MAX_NAME_BYTES = 64;
 const DEFAULT_DEADLINE_MS = 10_000;
@@ -39,6 +40,8 @@ const NS_PER_SEC = 1_000_000_000n;
 export interface AgentSelf {
   readonly generation: number;
   readonly runtimeVersion: () => Promise<string>;
+  /** SHA-256 in hex of the bundle that runs in place of the image's; '' for that one. */
+  readonly bundle: () => Promise<string>;
   /** Resolves when what a client is told will outlive this agent. */
   readonly ready: () => Promise<void>;
   /** Why what this agent took over from an earlier one may not be all; '' when it is. */
@@ -98,6 +101,8 @@ export function agentMethods({ sandbox, clients, self, lease }: AgentMethodOptio
         hostname: facts.hostname,
         nodeVersion: process.version,
         degraded: self.degraded(),
+        agentCommit: AGENT_COMMIT,
+        bundle: await self.bundle(),
       };
     }),
     unary('SetClock', v1.SetClockRequest, v1.SetClockResponse, ({ unixNs }) => {

@@ -14,6 +14,7 @@ import { fileMethods } from './files.ts';
 import { processMethods } from './processes.ts';
 import { type AgentUse, topMethod } from './top.ts';
 import { tunnelMethods } from './tunnels.ts';
+import { type UpgradeHost, upgradeMethod } from './upgrade.ts';
 
 export interface BerthHost {
   readonly sandbox: Sandbox;
@@ -23,9 +24,10 @@ export interface BerthHost {
   readonly turns: Turns;
   readonly door: FileRootsHost['door'];
   readonly core: Core;
+  readonly upgrade: UpgradeHost;
 }
 
-export function berthMethods({ sandbox, clients, self, use, turns, door, core }: BerthHost): Method[] {
+export function berthMethods({ sandbox, clients, self, use, turns, door, core, upgrade }: BerthHost): Method[] {
   const { processes, lifetimes, lease } = core;
   const tunnels = tunnelsOf(sandbox);
   return [
@@ -35,6 +37,7 @@ export function berthMethods({ sandbox, clients, self, use, turns, door, core }:
     ...fileMethods({ roots: new FileRoots({ sandbox, door }), clients, turns }),
     ...eventMethods(sandbox.events, clients, bootId),
     ...tunnelMethods({ tunnels: tunnels.get, clients, turns }),
+    upgradeMethod(upgrade, clients),
     topMethod({ clients, processes, use, openTunnels: tunnels.open }),
   ];
 }

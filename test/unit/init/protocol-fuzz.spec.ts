@@ -9,8 +9,8 @@ import { BUILDS, binaryOf, type Stub, Supervised } from './supervised.ts';
 
 const SEED = Number(process.env['BERTH_FUZZ_SEED'] ?? 20_261_123);
 const MESSAGES = process.env['BERTH_TEST_LONG'] ? 100_000 : 10_000;
-const TYPE = { track: 1, ack: 2, settle: 3, powerOff: 4, pet: 5, resized: 6, put: 16, get: 17, delete: 18, list: 19 };
-const SIZE: Record<number, number> = { 1: 32, 2: 24, 3: 8, 5: 8, 6: 8, 16: 32, 17: 32, 18: 32, 19: 8 };
+const TYPE = { track: 1, ack: 2, settle: 3, powerOff: 4, pet: 5, resized: 6, upgrade: 7, put: 16, get: 17, delete: 18, list: 19 };
+const SIZE: Record<number, number> = { 1: 32, 2: 24, 3: 8, 5: 8, 6: 8, 7: 240, 16: 32, 17: 32, 18: 32, 19: 8 };
 const KEYS = 40;
 const FDS_MAX = 16;
 
@@ -23,7 +23,7 @@ const header = fc.record({
   version: fc.constantFrom(1, 1, 1, 1, 1, 1, 1, 0, 2, 0xffff),
   type: fc.oneof(
     { weight: 8, arbitrary: fc.constantFrom(...Object.values(TYPE).filter((type) => type !== TYPE.powerOff)) },
-    { weight: 1, arbitrary: fc.integer({ min: 7, max: 0xffff }) },
+    { weight: 1, arbitrary: fc.integer({ min: 8, max: 0xffff }) },
   ),
   id: fc.nat(),
 });

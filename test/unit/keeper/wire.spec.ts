@@ -13,6 +13,7 @@ import {
   encodeResized,
   encodeSettle,
   encodeTrack,
+  encodeUpgrade,
 } from '../../../agent/keeper/wire.ts';
 
 const hex = (text: string) => Buffer.from(text.replaceAll(' ', ''), 'hex');
@@ -27,6 +28,9 @@ describe('the keeper wire', () => {
     assert.deepEqual([encodePet(), encodeResized()], [hex('0100 0500 00000000'), hex('0100 0600 00000000')]);
     assert.deepEqual(encodeSettle(), hex('0100 0300 00000000'));
     assert.deepEqual(encodePowerOff(), hex('0100 0400 00000000 00000000 00000000'));
+    const upgrade = hex(`0100 0700 07000000 04000000 00000000 ${Buffer.from('/a/main.js').toString('hex')} ${'00'.repeat(214)}`);
+    assert.deepEqual(encodeUpgrade(7, '/a/main.js', 4), upgrade);
+    assert.throws(() => encodeUpgrade(7, `/${'a'.repeat(223)}`, 4), RangeError);
     const key = hex('00112233445566778899aabbccddeeff');
     assert.deepEqual(
       encodeFdRequest(7, 'put', key, 3),

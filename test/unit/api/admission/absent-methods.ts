@@ -14,6 +14,7 @@ export function absentMethods(): Method[] {
       clients: absent,
       self: absent,
       use: absent,
+      upgrade: absent,
       turns: absent,
       door: absent,
       core: absent,

@@ -56,6 +56,7 @@ describe('an agent that is older than its client', () => {
       ['leases', (guest) => guest.run(['true'])],
       ['leases', (guest) => guest.run(['true'], { lifetime: { leaseMs: 5_000 } })],
       ['keys', (guest) => guest.run(['true'], { lifetime: 'keep', key: 'k' })],
+      ['upgrade', (guest) => guest.upgrade('/nowhere')],
       ['tunnels', (guest) => guest.tunnel({ port: 1 })],
     ];
     for (const [feature, call] of calls) {

@@ -38,6 +38,7 @@ describe('berth', () => {
       'events',
       'top',
       'port-forward',
+      'agent upgrade',
       'vm start',
       'vm stop',
       'vm ls',
