@@ -18,11 +18,9 @@ export interface RunningTest {
 /** @param args of the Node that runs this */
 export function startRun(title: string, args: readonly string[], cwd: string): RunningTest {
   const began = performance.now();
-  const child = spawn(process.execPath, args, {
-    cwd,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { FORCE_COLOR: '1', ...process.env },
-  });
+  // Without colours, asked for or not: the programs that tests start would print them too.
+  const { FORCE_COLOR: _, ...env } = process.env;
+  const child = spawn(process.execPath, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'], env });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text));
   const { promise, resolve } = Promise.withResolvers<RunResult>();

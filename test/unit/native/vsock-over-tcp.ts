@@ -16,6 +16,15 @@ export function compilePreload(folder: string): string {
   return library;
 }
 
+/** Programs of the test under way. */
+const running = new Set<ChildProcess>();
+
+// A test that fails does not come so far as to end its program, which would keep mocha.
+afterEach(() => {
+  for (const child of running) child.kill('SIGKILL');
+  running.clear();
+});
+
 /** A Node under the stand-in, running `script` with the addon at `addon`; its stdout comes line by line. */
 export class VsockNode {
   readonly #child: ChildProcess;
@@ -30,6 +39,7 @@ export class VsockNode {
       env: { ...process.env, ...options.env },
       cwd: tmpdir(),
     });
+    running.add(this.#child);
     this.#lines = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]();
   }
 

@@ -16,6 +16,17 @@ describe('a run of mocha in a lane', () => {
     it(`fails with ${title}`, async () => assert.equal((await program(text!)).passed, false));
   }
 
+  it('has no colours, whatever was asked for: tests read what programs print', async () => {
+    const before = process.env['FORCE_COLOR'];
+    process.env['FORCE_COLOR'] = '1';
+    try {
+      assert.equal((await program('console.log(3)')).output, '3\n');
+    } finally {
+      if (before === undefined) delete process.env['FORCE_COLOR'];
+      else process.env['FORCE_COLOR'] = before;
+    }
+  });
+
   it('that can not be started fails and says why', async () => {
     const { passed, output } = await startRun('a run', [], '/no/such/directory').done;
     assert.equal(passed, false);
