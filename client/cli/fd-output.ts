@@ -15,6 +15,9 @@ export async function writeAll(fd: number, data: Uint8Array): Promise<void> {
     try {
       at += (await writeFd(fd, data, at)).bytesWritten;
     } catch (error) {
+      // A write that waits for room in a socket is told of the reader's end in this way.
+      if (isErrno(error, 'ECONNRESET'))
+        throw Object.assign(new Error('EPIPE: the reader has gone', { cause: error }), { code: 'EPIPE' });
       if (!isErrno(error, 'EAGAIN')) throw error;
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }

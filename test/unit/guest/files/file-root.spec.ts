@@ -27,7 +27,7 @@ describe('a root with hostile content', () => {
   });
   afterEach(async () => {
     root[Symbol.dispose]();
-    await rm(folder, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   });
 
   async function rootAt(path: string, door: FilesDoor): Promise<FileRoot> {
@@ -82,7 +82,7 @@ describe('a root with hostile content', () => {
   it('has nothing written elsewhere while a directory is swapped for a link', async function () {
     this.timeout(30_000);
     const script = 'while :; do mv real kept; ln -s "$1" real; rm real; mv kept real; done';
-    const swapping = spawn('sh', ['-c', script, 'sh', outside], { cwd: join(folder, 'root'), stdio: 'ignore' });
+    const swapping = spawn('sh', ['-c', script, 'sh', outside], { cwd: join(folder, 'root'), stdio: 'ignore', detached: true });
     let written = 0;
     let refused = 0;
     try {
@@ -97,7 +97,8 @@ describe('a root with hostile content', () => {
         );
       }
     } finally {
-      swapping.kill('SIGKILL');
+      // With the mv or ln that it waits for.
+      process.kill(-swapping.pid!, 'SIGKILL');
       await once(swapping, 'exit');
     }
     assert.ok(written > 0);
