@@ -76,8 +76,10 @@ export class Forward implements AsyncDisposable {
       this.#connections.delete(cut);
       if (socket.destroyed) return;
       if (!cut.signal.aborted) this.#options.onError?.(error);
-      // Whoever connected sees that it broke, and not an end.
-      if (this.port > 0) socket.resetAndDestroy();
+      // Whoever connected sees that it broke, and not an end; unless the end is being told: to reset then, libuv refuses (EINVAL of
+      // uv_tcp_close_reset) where Node takes the socket for closed, and the process could never leave.
+      const ending = socket.writableEnded && !socket.writableFinished && socket.writableLength === 0;
+      if (this.port > 0 && !ending) socket.resetAndDestroy();
       else socket.destroy();
     };
     this.#connections.add(cut);
