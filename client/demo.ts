@@ -1,12 +1,12 @@
 // What `npm start` shows: a guest boots, and two clients on connections of their own each run a container in it at the same
 // time. Everything printed comes from the run; the exit status says whether it was as it should be.
 import { describeError } from '../agent/errors.ts';
-import type { AgentClient } from './agent-client.ts';
 import { renderTable } from './cli/table.ts';
-import { connect } from './connect.ts';
-import { createContainer } from './container.ts';
+import type { AgentClient } from './kata/agent-client.ts';
+import { connectKata } from './kata/connect.ts';
+import { createContainer } from './kata/container.ts';
+import { createSandbox } from './kata/sandbox.ts';
 import { diskDevices, rootDisks } from './root-disks.ts';
-import { createSandbox } from './sandbox.ts';
 import { bootGuest } from './vm/boot.ts';
 import type { Guest } from './vm/guest.ts';
 
@@ -57,7 +57,7 @@ async function main(): Promise<boolean> {
   await using guest = await bootGuest({ disks, onProgress: (text) => console.log(`  ${text.split('\n')[0]}`) });
   let firstAnswerMs = 0;
   const dial = async ({ protocol }: Part): Promise<AgentClient> => {
-    const agent = await connect(guest.address, { protocol, timeoutMs: CONNECT_MS });
+    const agent = await connectKata(guest.address, { protocol, timeoutMs: CONNECT_MS });
     firstAnswerMs ||= since();
     return agent;
   };

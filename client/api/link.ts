@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { berth } from '#proto/berth.js';
 import { AgentError, hasCode } from '../../agent/errors.ts';
 import type { CallOptions, RpcChannel } from '../rpc/channel.ts';
-import { connect, keepsAsking } from '../rpc/connect.ts';
+import { keepsAsking, openChannel } from '../rpc/open-channel.ts';
 import { type MethodTypes, openStream, type TypedStream } from '../rpc/typed.ts';
 import { version } from '../version.ts';
 import { type Feature, UnsupportedError } from './unsupported.ts';
@@ -179,7 +179,7 @@ export class Link implements AsyncDisposable {
 
   async #attempt(timeoutMs: number): Promise<RpcChannel> {
     const { signal } = this.#end;
-    const channel = await connect(this.address, { protocol: 'grpc', timeoutMs, signal });
+    const channel = await openChannel(this.address, { protocol: 'grpc', timeoutMs, signal });
     try {
       await this.#greet(channel, timeoutMs);
     } catch (error) {

@@ -1,6 +1,7 @@
 // Asks an agent that does not know this API who it is, the way every agent of Kata's kind can be asked. Loaded when that has happened.
-import { connect } from '../rpc/connect.ts';
-import { kataClient } from '../rpc/services.ts';
+
+import { kataClient } from '../kata/services.ts';
+import { openChannel } from '../rpc/open-channel.ts';
 
 const ANSWER_MS = 2_000;
 
@@ -8,7 +9,7 @@ const ANSWER_MS = 2_000;
 export async function agentVersion(address: string, signal: AbortSignal): Promise<string | undefined> {
   try {
     const options = { timeoutMs: ANSWER_MS, signal };
-    const channel = await connect(address, { ...options, protocol: 'ttrpc' });
+    const channel = await openChannel(address, { ...options, protocol: 'ttrpc' });
     try {
       return (await kataClient(channel).health.version({}, options)).agentVersion;
     } finally {

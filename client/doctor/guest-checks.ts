@@ -2,9 +2,9 @@
 import { AgentError } from '../../agent/errors.ts';
 import { connect as connectGuest } from '../api/guest.ts';
 import { UnsupportedError } from '../api/unsupported.ts';
+import { kataClient } from '../kata/services.ts';
 import { formatBytes } from '../quantity.ts';
-import { connect } from '../rpc/connect.ts';
-import { kataClient } from '../rpc/services.ts';
+import { openChannel } from '../rpc/open-channel.ts';
 import { type Finding, note, ok, problem, warning } from './finding.ts';
 
 /** The part of berth.v1's answers that is judged here. */
@@ -48,7 +48,7 @@ export async function checkGuest(address: string): Promise<Finding[]> {
 async function checkTtrpc(address: string): Promise<{ finding: Finding; heard?: Heard }> {
   try {
     const options = { timeoutMs: ANSWER_MS, signal: AbortSignal.timeout(ANSWER_MS) };
-    const channel = await connect(address, { ...options, protocol: 'ttrpc' });
+    const channel = await openChannel(address, { ...options, protocol: 'ttrpc' });
     try {
       const { agentVersion } = await kataClient(channel).health.version({}, options);
       return { finding: ok('ttrpc', `answers Kata's Version: ${agentVersion}`) };

@@ -2,8 +2,8 @@
 // ended, to take down what belongs to it. SIGTERM stops the guest. Nobody reads its stdout.
 import { join } from 'node:path';
 import { AgentError, describeError, isAgentError } from '../../agent/errors.ts';
-import { connect } from '../connect.ts';
-import { createSandbox } from '../sandbox.ts';
+import { connectKata } from '../kata/connect.ts';
+import { createSandbox } from '../kata/sandbox.ts';
 import { bootGuest } from './boot.ts';
 import type { Guest } from './guest.ts';
 import { identify } from './process-identity.ts';
@@ -69,7 +69,7 @@ async function supervise({ name, options }: ToSupervisor): Promise<void> {
 }
 
 async function makeSandbox(guest: Guest, signal: AbortSignal): Promise<void> {
-  await using agent = await connect(guest.address, { timeoutMs: FIRST_ANSWER_MS, signal });
+  await using agent = await connectKata(guest.address, { timeoutMs: FIRST_ANSWER_MS, signal });
   await createSandbox(agent, guest.name);
 }
 

@@ -13,6 +13,15 @@ const ERRORS_AND_LOG = ['agent/errors.ts', 'agent/log.ts'];
 const FAULTS = ['agent/fault-point.ts'];
 const WAITING = ['agent/unless-aborted.ts'];
 const CONFIG_TYPES = ['agent/config/'];
+/** Dialling, framing, codes and limits are written once, so the client borrows them from the agent. */
+const WIRE = [
+  'agent/errors.ts',
+  'agent/transport/',
+  'agent/rpc/limits.ts',
+  'agent/rpc/status.ts',
+  'agent/rpc/ttrpc/frame.ts',
+  'agent/rpc/ttrpc/envelope.ts',
+];
 
 export const PARTS: readonly Part[] = [
   { path: 'agent/errors.ts', mayImport: [] },
@@ -103,21 +112,10 @@ export const PARTS: readonly Part[] = [
   { path: 'native/', mayImport: [] },
   // Arithmetic of 64-bit fields; the generated messages call it as well.
   { path: 'proto/', mayImport: [] },
-  // Dialling, framing, codes and limits are written once, so the client borrows them from the agent; packing and unpacking trees too.
-  {
-    path: 'client/',
-    mayImport: [
-      'package.json',
-      'native/index.ts',
-      'agent/errors.ts',
-      'agent/transport/',
-      'agent/rpc/limits.ts',
-      'agent/rpc/status.ts',
-      'agent/rpc/ttrpc/frame.ts',
-      'agent/rpc/ttrpc/envelope.ts',
-      'agent/guest/files/',
-    ],
-  },
+  // The client's two ways to speak, Kata's calls (kata/) and berth.v1 (api/), stand on channels that know neither.
+  { path: 'client/rpc/', mayImport: WIRE },
+  // Packing and unpacking trees is written once as well.
+  { path: 'client/', mayImport: [...WIRE, 'package.json', 'native/index.ts', 'agent/guest/files/'] },
   { path: 'scripts/', mayImport: ['agent/', 'client/', 'native/'] },
   { path: 'test/', mayImport: ['agent/', 'client/', 'native/', 'proto/', 'scripts/', 'test/'] },
 ];

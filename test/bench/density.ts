@@ -4,10 +4,10 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type Container, createContainer } from '../../client/container.ts';
+import { createContainer, type KataContainer } from '../../client/kata/container.ts';
+import { kataClient } from '../../client/kata/services.ts';
 import type { RpcChannel } from '../../client/rpc/channel.ts';
-import { connect } from '../../client/rpc/connect.ts';
-import { kataClient } from '../../client/rpc/services.ts';
+import { openChannel } from '../../client/rpc/open-channel.ts';
 import { type Growth, grow } from './density/growth.ts';
 import { guestUse, type HostUse, hostUse } from './density/probe.ts';
 import { type DensityReport, densityText } from './density/report.ts';
@@ -37,7 +37,7 @@ async function rest(bench: BenchGuest) {
 async function growContainers(bench: BenchGuest): Promise<Growth[]> {
   await using client = await bench.connect('ttrpc');
   const look = () => guestUse(client, SETTLE_SECONDS);
-  const made: Container[] = [];
+  const made: KataContainer[] = [];
   const containers = await grow(
     'containers',
     counts.containers,
@@ -60,7 +60,7 @@ async function growConnections(bench: BenchGuest, protocol: 'ttrpc' | 'grpc'): P
     `idle ${protocol} connections`,
     counts.connections,
     async () => {
-      const channel = await connect(bench.guest.address, { protocol, timeoutMs: 60_000 });
+      const channel = await openChannel(bench.guest.address, { protocol, timeoutMs: 60_000 });
       channels.push(channel);
       await kataClient(channel).health.check({});
     },

@@ -17,7 +17,7 @@ import { methodTable } from '../../agent/rpc/service.ts';
 import type { Sandbox } from '../../agent/sandbox/sandbox.ts';
 import { dial } from '../../agent/transport/dial.ts';
 import { listenUnix } from '../../agent/transport/unix.ts';
-import { connect } from '../../client/connect.ts';
+import { connectKata } from '../../client/kata/connect.ts';
 import { native } from '../../native/index.ts';
 import { FixtureServer, until } from './fixture-server.ts';
 import { SERVICE } from './fixture-service.ts';
@@ -79,7 +79,7 @@ describe("Kata's reads over a connection that breaks", function () {
     await new Promise((resolve) => setTimeout(resolve, 200));
     broken.destroy();
 
-    await using client = await connect(`unix://${socketPath}`, { protocol: 'ttrpc' });
+    await using client = await connectKata(`unix://${socketPath}`, { protocol: 'ttrpc' });
     const parts: Uint8Array[] = [];
     for (;;) {
       const { data } = await client.kata.readStdout({ containerId: 'c', execId: '', len: 1 << 20 });

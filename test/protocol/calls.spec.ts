@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { AgentError, type Code, hasCode } from '../../agent/errors.ts';
 import { MAX_MESSAGE_BYTES } from '../../agent/rpc/limits.ts';
+import { kataClient } from '../../client/kata/services.ts';
 import type { RpcChannel } from '../../client/rpc/channel.ts';
-import { kataClient } from '../../client/rpc/services.ts';
 import { FixtureServer, type Protocol, type Route, until } from './fixture-server.ts';
 import { SERVICE } from './fixture-service.ts';
 

@@ -6,7 +6,7 @@ import type net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode } from '../../agent/errors.ts';
 import { MAX_CONNECTIONS, MAX_SILENT_CONNECTIONS, SNIFF_TIMEOUT_MS } from '../../agent/rpc/limits.ts';
-import { kataClient } from '../../client/rpc/services.ts';
+import { kataClient } from '../../client/kata/services.ts';
 import { FixtureServer, readToEnd, until } from './fixture-server.ts';
 import { SERVICE } from './fixture-service.ts';
 

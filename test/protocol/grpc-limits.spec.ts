@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { hasCode } from '../../agent/errors.ts';
 import { MAX_GRPC_CALLS_PER_CONNECTION, MAX_MESSAGE_BYTES, MAX_REQUEST_BYTES_PER_CONNECTION } from '../../agent/rpc/limits.ts';
+import { kataClient } from '../../client/kata/services.ts';
 import type { RpcChannel } from '../../client/rpc/channel.ts';
-import { kataClient } from '../../client/rpc/services.ts';
 import { FixtureServer, until } from './fixture-server.ts';
 import { SERVICE } from './fixture-service.ts';
 

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import zlib from 'node:zlib';
 import { status } from '@grpc/grpc-js';
 import { MAX_GRPC_STREAMS } from '../../agent/rpc/limits.ts';
-import { kataClient } from '../../client/rpc/services.ts';
+import { kataClient } from '../../client/kata/services.ts';
 import { FixtureServer } from './fixture-server.ts';
 import { SERVICE } from './fixture-service.ts';
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hasCode } from '../../agent/errors.ts';
 import { encodeFrame, FRAME_TYPES, HEADER_BYTES, MAX_PAYLOAD_BYTES } from '../../agent/transport/serial/frame.ts';
-import { connect } from '../../client/connect.ts';
+import { connectKata } from '../../client/kata/connect.ts';
 import { dieInsideFrame } from '../support/broken-serial-client.ts';
 import { type NativeTestAgent, startNativeAgent } from '../support/native-agent.ts';
 import { processesAt } from '../support/processes-client.ts';
@@ -37,7 +37,7 @@ describe('the agent at a serial line', function () {
   for (const protocol of ['ttrpc', 'grpc'] as const) {
     it(`speaks ${protocol} to one client after the other`, async () => {
       for (let turn = 0; turn < 5; turn++) {
-        await using client = await connect(address(), { protocol, timeoutMs: TIMEOUT_MS });
+        await using client = await connectKata(address(), { protocol, timeoutMs: TIMEOUT_MS });
         assert.match(await client.version(), /^\d/);
       }
     });
@@ -56,10 +56,10 @@ describe('the agent at a serial line', function () {
   });
 
   it('tells a second client on the line that it is busy while the first one lives', async () => {
-    await using first = await connect(address(), { timeoutMs: TIMEOUT_MS });
+    await using first = await connectKata(address(), { timeoutMs: TIMEOUT_MS });
     port.shared = true;
     try {
-      await assert.rejects(connect(address(), { timeoutMs: TIMEOUT_MS }), (error) => {
+      await assert.rejects(connectKata(address(), { timeoutMs: TIMEOUT_MS }), (error) => {
         assert.ok(hasCode(error, 'resource_exhausted'), String(error));
         return true;
       });
@@ -72,7 +72,7 @@ describe('the agent at a serial line', function () {
   for (const cut of DEATHS) {
     it(`serves the next client after one that died ${cut} bytes into a frame`, async () => {
       await dieInsideFrame(port.path, MAX_PAYLOAD_BYTES, cut);
-      await using client = await connect(address(), { timeoutMs: TIMEOUT_MS });
+      await using client = await connectKata(address(), { timeoutMs: TIMEOUT_MS });
       assert.match(await client.version(), /^\d/);
     });
   }
@@ -85,16 +85,16 @@ describe('the agent at a serial line', function () {
     port.inject(
       encodeFrame({ type: FRAME_TYPES.data, session: 99n, sent: 0, taken: 0, payload: Buffer.alloc(900) }).subarray(0, 80),
     );
-    await using client = await connect(address(), { protocol: 'grpc', timeoutMs: TIMEOUT_MS });
+    await using client = await connectKata(address(), { protocol: 'grpc', timeoutMs: TIMEOUT_MS });
     assert.match(await client.version(), /^\d/);
   });
 
   it('ends the connection, and takes the next one, when bytes of it are lost', async () => {
-    const client = await connect(address(), { timeoutMs: TIMEOUT_MS });
+    const client = await connectKata(address(), { timeoutMs: TIMEOUT_MS });
     port.loseNext(100);
     await assert.rejects(client.kata.getGuestDetails({ memBlockSize: true }), (error) => hasCode(error, 'unavailable'));
     await client.closed;
-    await using next = await connect(address(), { timeoutMs: TIMEOUT_MS });
+    await using next = await connectKata(address(), { timeoutMs: TIMEOUT_MS });
     assert.match(await next.version(), /^\d/);
   });
 
@@ -102,7 +102,7 @@ describe('the agent at a serial line', function () {
     const silent = await SerialPort.open(join(folder, 'silent.sock'));
     try {
       await assert.rejects(
-        connect(`serial://${silent.path}`, { timeoutMs: 700 }),
+        connectKata(`serial://${silent.path}`, { timeoutMs: 700 }),
         (error) => hasCode(error, 'unavailable') && /no agent answers on the line/.test(String(error.cause)),
       );
     } finally {

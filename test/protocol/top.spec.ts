@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { berth } from '#proto/berth.js';
 import { connect, type Guest } from '../../client/api/guest.ts';
-import { connect as dial } from '../../client/rpc/connect.ts';
-import { kataClient } from '../../client/rpc/services.ts';
+import { kataClient } from '../../client/kata/services.ts';
+import { openChannel } from '../../client/rpc/open-channel.ts';
 import { type NativeTestAgent, startNativeAgent } from '../support/native-agent.ts';
 import { processesAt, type TestProcesses } from '../support/processes-client.ts';
 
@@ -58,7 +58,7 @@ describe('what the agent tells of itself', function () {
   });
 
   it('names its connections of both protocols, with what they wait for', async () => {
-    const kata = await dial(agent.address, { protocol: 'ttrpc', timeoutMs: 5_000 });
+    const kata = await openChannel(agent.address, { protocol: 'ttrpc', timeoutMs: 5_000 });
     await kataClient(kata).health.check({});
     const ref = await processes.sh('', 'sleep 1000');
     const waiting = processes.wait({ ref });

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode } from '../../agent/errors.ts';
 import type { RpcChannel } from '../../client/rpc/channel.ts';
-import { connect } from '../../client/rpc/connect.ts';
+import { openChannel } from '../../client/rpc/open-channel.ts';
 import { native } from '../../native/index.ts';
 import { type NativeTestAgent, startNativeAgent } from '../support/native-agent.ts';
 import { type Target, TestTunnel } from '../support/tunnels-client.ts';
@@ -28,7 +28,7 @@ describe('a tunnel', function () {
   before(async () => {
     agent = await startNativeAgent();
     folder = await mkdtemp(join(tmpdir(), 'berth-tunnel-'));
-    channel = await connect(agent.address, { protocol: 'grpc', timeoutMs: 10_000 });
+    channel = await openChannel(agent.address, { protocol: 'grpc', timeoutMs: 10_000 });
     agentPid = Number((await readFile(`/proc/${agent.pid}/task/${agent.pid}/children`, 'utf8')).trim().split(' ')[0]);
   });
   after(async () => {
@@ -273,7 +273,7 @@ describe('a tunnel', function () {
     await sleep(50);
     const before = await agentFds();
     for (const way of ['the call', 'its side of the call', 'the connection'] as const) {
-      const own = await connect(agent.address, { protocol: 'grpc', timeoutMs: 10_000 });
+      const own = await openChannel(agent.address, { protocol: 'grpc', timeoutMs: 10_000 });
       const tunnels = Array.from({ length: 10 }, () => open(target, own));
       for (const tunnel of tunnels) await tunnel.write(Buffer.from('half of a requ'));
       if (way === 'the call') for (const tunnel of tunnels) tunnel.stream.cancel();

@@ -1,10 +1,10 @@
 // Hours of a busy host in little time: connections that come and go, calls, containers, streams; and connections that stay and must never be lost.
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { AgentClient } from '../../client/agent-client.ts';
 import { connect, type Guest } from '../../client/api/guest.ts';
-import { createContainer } from '../../client/container.ts';
-import type { Protocol } from '../../client/rpc/connect.ts';
+import type { AgentClient } from '../../client/kata/agent-client.ts';
+import { createContainer } from '../../client/kata/container.ts';
+import type { Protocol } from '../../client/rpc/open-channel.ts';
 import type { TestGuest } from './guest.ts';
 
 export interface ChurnCounts {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type Guest } from '../../client/api/guest.ts';
 import type { Process } from '../../client/api/process.ts';
-import { connect as dialAgent } from '../../client/connect.ts';
+import { connectKata } from '../../client/kata/connect.ts';
 import { type AgentMemory, agentMemory, describeMemory } from './agent-memory.ts';
 import { describeTimes, timeDuring } from './latency.ts';
 import { fairness, type ReaderProgram, ratesOf, readStream, type StreamReader, spawnReaders } from './stream-reader.ts';
@@ -104,7 +104,7 @@ export function describeFairClients({ address, name, few = false }: AgentPlace):
     it(`are answered while another one saturates the agent with ${bulkStreams} streams`, async () => {
       await using stack = new AsyncDisposableStack();
       const asking = stack.use(await connect(address(), { name: 'asking' }));
-      const shim = stack.use(await dialAgent(address(), { protocol: 'ttrpc', timeoutMs: DIAL_MS }));
+      const shim = stack.use(await connectKata(address(), { protocol: 'ttrpc', timeoutMs: DIAL_MS }));
       const measure = async (what: string) => {
         const [own, kata] = await Promise.all([
           timeDuring(sleep(MEASURED_MS), () => asking.containers()),
@@ -159,7 +159,7 @@ export function describeFairClients({ address, name, few = false }: AgentPlace):
       // All dial at the same moment.
       const clients = await Promise.all(
         Array.from({ length: clientCount - busyClients }, (_, index) =>
-          dialAgent(address(), { protocol: index % 2 === 0 ? 'ttrpc' : 'grpc', timeoutMs: DIAL_MS }),
+          connectKata(address(), { protocol: index % 2 === 0 ? 'ttrpc' : 'grpc', timeoutMs: DIAL_MS }),
         ),
       );
       for (const client of clients) stack.use(client);

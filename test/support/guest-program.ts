@@ -1,8 +1,8 @@
 // Programs that run in the guest itself: a container whose root is the guest's own, with all capabilities, the guest's
 // /proc, cgroups and network.
 import type { grpc } from '#proto/kata.js';
-import type { AgentClient } from '../../client/agent-client.ts';
-import { GuestProcess } from '../../client/guest-process.ts';
+import type { AgentClient } from '../../client/kata/agent-client.ts';
+import { GuestProcess } from '../../client/kata/guest-process.ts';
 
 const OWN_PROC = { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] };
 

@@ -1,6 +1,6 @@
 // What the guest holds on to, counted from inside: a container whose root is the guest's own root looks around.
 import assert from 'node:assert/strict';
-import type { AgentClient } from '../../client/agent-client.ts';
+import type { AgentClient } from '../../client/kata/agent-client.ts';
 import type { TestGuest } from './guest.ts';
 import { startInGuest } from './guest-program.ts';
 

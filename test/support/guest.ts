@@ -2,10 +2,10 @@
 // A guest whose test fails shows the end of its console, and its console log is kept under build/test-logs.
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { AgentClient } from '../../client/agent-client.ts';
-import { connect } from '../../client/connect.ts';
+import type { AgentClient } from '../../client/kata/agent-client.ts';
+import { connectKata } from '../../client/kata/connect.ts';
 import type { Rootfs } from '../../client/rootfs.ts';
-import type { Protocol } from '../../client/rpc/connect.ts';
+import type { Protocol } from '../../client/rpc/open-channel.ts';
 import { bootGuest } from '../../client/vm/boot.ts';
 import type { Guest } from '../../client/vm/guest.ts';
 import type { BootOptions } from '../../client/vm/options.ts';
@@ -55,7 +55,7 @@ export async function bootTestGuest({ sandbox = true, ...options }: TestGuestOpt
     cmdline: ['agent.log=debug', ...(options.cmdline ?? [])],
   });
   running.add(guest);
-  const dial = (protocol: Protocol) => connect(guest.address, { protocol, timeoutMs: CONNECT_TIMEOUT_MS });
+  const dial = (protocol: Protocol) => connectKata(guest.address, { protocol, timeoutMs: CONNECT_TIMEOUT_MS });
   if (sandbox) {
     await using client = await dial('ttrpc');
     await client.kata.createSandbox({ sandboxId: 'test', hostname: HOSTNAME });

@@ -1,9 +1,9 @@
 // What Kata's Go runtime sends for a pod without a shared file system (kata-agent.md §4.3, §4.4): roots on disks, files copied,
 // namespaces left out that the agent has to add, exec without capabilities.
 import type { grpc } from '#proto/kata.js';
-import type { AgentClient } from '../../client/agent-client.ts';
 import { defaultSpec } from '../../client/default-spec.ts';
-import { GuestProcess } from '../../client/guest-process.ts';
+import type { AgentClient } from '../../client/kata/agent-client.ts';
+import { GuestProcess } from '../../client/kata/guest-process.ts';
 
 export const SANDBOX_SHM = '/run/kata-containers/sandbox/shm';
 export const SHARE = '/run/kata-containers/shared/containers';

@@ -1,9 +1,9 @@
 // A container as a host makes one for a pod: its root an overlay on the busybox disk, writable, with storages and mounts.
 import assert from 'node:assert/strict';
 import type { grpc } from '#proto/kata.js';
-import type { AgentClient } from '../../client/agent-client.ts';
 import { defaultSpec } from '../../client/default-spec.ts';
-import { GuestProcess } from '../../client/guest-process.ts';
+import type { AgentClient } from '../../client/kata/agent-client.ts';
+import { GuestProcess } from '../../client/kata/guest-process.ts';
 
 export interface PodContainerOptions {
   storages?: grpc.IStorage[];

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { berth } from '#proto/berth.js';
 import type { RpcChannel } from '../../client/rpc/channel.ts';
-import { connect } from '../../client/rpc/connect.ts';
+import { openChannel } from '../../client/rpc/open-channel.ts';
 import { method, openStream, type ServiceClient, serviceClient, type TypedStream } from '../../client/rpc/typed.ts';
 
 const v1 = berth.v1;
@@ -32,7 +32,7 @@ export interface TestProcesses extends ServiceClient<typeof METHODS>, AsyncDispo
 }
 
 export async function processesAt(address: string): Promise<TestProcesses> {
-  const channel = await connect(address, { protocol: 'grpc', timeoutMs: 60_000 });
+  const channel = await openChannel(address, { protocol: 'grpc', timeoutMs: 60_000 });
   const calls = serviceClient(channel, 'berth.v1.Processes', METHODS);
   const attach = async (open: berth.v1.AttachRequest.Open.$Properties) => {
     const stream = openStream(channel, { service: 'berth.v1.Processes', method: 'Attach' }, ATTACH);

@@ -2,7 +2,7 @@
 // a bound that is meant for real hardware is multiplied by this.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import type { AgentClient } from '../../client/agent-client.ts';
+import type { AgentClient } from '../../client/kata/agent-client.ts';
 import { runInGuest } from './guest-resources.ts';
 
 const GUEST_NODE = '/usr/lib/berth/node';

@@ -2,16 +2,16 @@
 import assert from 'node:assert/strict';
 import type { grpc } from '#proto/kata.js';
 import { type Code, isAgentError } from '../../agent/errors.ts';
-import type { AgentClient } from '../../client/agent-client.ts';
-import { type Container, createContainer } from '../../client/container.ts';
 import { defaultSpec } from '../../client/default-spec.ts';
+import type { AgentClient } from '../../client/kata/agent-client.ts';
+import { createContainer, type KataContainer } from '../../client/kata/container.ts';
 import { sharedGuest, type TestGuest } from '../support/guest.ts';
 import { guestResources } from '../support/guest-resources.ts';
 
 interface BadCall {
   rpc: string;
   title: string;
-  call(client: AgentClient, container: Container): Promise<unknown>;
+  call(client: AgentClient, container: KataContainer): Promise<unknown>;
   code: Code;
   text: RegExp;
 }
@@ -20,7 +20,7 @@ const NOBODY = { containerId: 'nobody', execId: '' };
 const spec = (change: grpc.Spec.$Properties = {}) => ({ ...defaultSpec({ args: ['true'], rootPath: '/' }), ...change });
 const create = (request: grpc.CreateContainerRequest.$Properties) => (client: AgentClient) =>
   client.kata.createContainer(request as never);
-const missingExec = (container: Container) => ({ containerId: container.id, execId: 'nothing' });
+const missingExec = (container: KataContainer) => ({ containerId: container.id, execId: 'nothing' });
 
 const CALLS: BadCall[] = [
   {
@@ -298,7 +298,7 @@ for (const protocol of ['ttrpc', 'grpc'] as const) {
   describe(`bad input over ${protocol}`, () => {
     let guest: TestGuest;
     let client: AgentClient;
-    let container: Container;
+    let container: KataContainer;
     let atStart: Awaited<ReturnType<typeof guestResources>>;
 
     before(async () => {

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { berth } from '#proto/berth.js';
 import { hasCode, isAgentError } from '../../agent/errors.ts';
-import type { AgentClient } from '../../client/agent-client.ts';
 import { connect as connectGuest } from '../../client/api/guest.ts';
+import type { AgentClient } from '../../client/kata/agent-client.ts';
 import type { RpcChannel } from '../../client/rpc/channel.ts';
-import { connect } from '../../client/rpc/connect.ts';
+import { openChannel } from '../../client/rpc/open-channel.ts';
 import { type MethodTypes, openStream } from '../../client/rpc/typed.ts';
 import { sharedGuest, type TestGuest } from '../support/guest.ts';
 import { guestResources } from '../support/guest-resources.ts';
@@ -23,7 +23,7 @@ describe('berth.v1 on a booted guest', () => {
   before(async () => {
     guest = await sharedGuest();
     client = await guest.connect('ttrpc');
-    channel = await connect(guest.guest.address, { protocol: 'grpc' });
+    channel = await openChannel(guest.guest.address, { protocol: 'grpc' });
     // The first container of a sandbox leaves its pid namespace to the others.
     await create();
     await client.kata.removeContainer({ containerId: ID });

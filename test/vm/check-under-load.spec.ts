@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode } from '../../agent/errors.ts';
-import type { AgentClient } from '../../client/agent-client.ts';
-import { createContainer } from '../../client/container.ts';
+import type { AgentClient } from '../../client/kata/agent-client.ts';
+import { createContainer } from '../../client/kata/container.ts';
+import { kataClient } from '../../client/kata/services.ts';
 import type { RpcChannel } from '../../client/rpc/channel.ts';
-import { connect } from '../../client/rpc/connect.ts';
-import { kataClient } from '../../client/rpc/services.ts';
+import { openChannel } from '../../client/rpc/open-channel.ts';
 import { type RawServer, startRawServer } from '../bench/guest/raw-server.ts';
 import { summarise } from '../bench/report/summary.ts';
 import { BOOT_TIMEOUT_MS, bootTestGuest, type TestGuest } from '../support/guest.ts';
@@ -63,7 +63,7 @@ for (const protocol of ['ttrpc', 'grpc'] as const) {
       console.log(
         `      the guest is ${slowness.toFixed(1)} times slower than this machine: ${boundMs.toFixed(0)} ms for ${BOUND_MS}`,
       );
-      channel = await connect(guest.guest.address, { protocol });
+      channel = await openChannel(guest.guest.address, { protocol });
       client = kataClient(channel);
     });
 

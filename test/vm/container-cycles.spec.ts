@@ -1,8 +1,8 @@
 // What a container costs is given back: after hundreds of create, start, exec and remove the guest and the agent hold what
 // they held before.
 import assert from 'node:assert/strict';
-import type { AgentClient } from '../../client/agent-client.ts';
-import { createContainer } from '../../client/container.ts';
+import type { AgentClient } from '../../client/kata/agent-client.ts';
+import { createContainer } from '../../client/kata/container.ts';
 import { agentMemory } from '../bench/guest/agent-probe.ts';
 import { BOOT_TIMEOUT_MS, bootTestGuest, type TestGuest } from '../support/guest.ts';
 import { guestResources } from '../support/guest-resources.ts';

@@ -1,9 +1,9 @@
 // What a container's spec asks for, read back from inside it by its init process: limits, rights, filters, views.
 import assert from 'node:assert/strict';
 import type { grpc } from '#proto/kata.js';
-import type { AgentClient } from '../../client/agent-client.ts';
 import { defaultProcess, defaultSpec } from '../../client/default-spec.ts';
-import { GuestProcess } from '../../client/guest-process.ts';
+import type { AgentClient } from '../../client/kata/agent-client.ts';
+import { GuestProcess } from '../../client/kata/guest-process.ts';
 import { prepareRoot } from '../../client/rootfs.ts';
 import { sharedGuest, type TestGuest } from '../support/guest.ts';
 

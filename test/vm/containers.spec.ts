@@ -1,14 +1,14 @@
 // What the OCI spec asks for, read back from inside; and the verbs on a running container.
 import assert from 'node:assert/strict';
-import type { AgentClient } from '../../client/agent-client.ts';
-import { type Container, type ContainerOptions, createContainer } from '../../client/container.ts';
+import type { AgentClient } from '../../client/kata/agent-client.ts';
+import { type ContainerOptions, createContainer, type KataContainer } from '../../client/kata/container.ts';
 import { sharedGuest, type TestGuest } from '../support/guest.ts';
 import { runInGuest } from '../support/guest-resources.ts';
 
 describe('a container on a booted guest', () => {
   let guest: TestGuest;
   let client: AgentClient;
-  const made: Container[] = [];
+  const made: KataContainer[] = [];
 
   before(async () => {
     guest = await sharedGuest();
@@ -23,14 +23,14 @@ describe('a container on a booted guest', () => {
     for (const container of made.splice(0)) await container.remove();
   });
 
-  async function run(options: Partial<ContainerOptions> = {}): Promise<Container> {
+  async function run(options: Partial<ContainerOptions> = {}): Promise<KataContainer> {
     const container = await createContainer(client.kata, { args: ['sleep', 'inf'], rootfs: guest.busybox, ...options });
     made.push(container);
     await container.start();
     return container;
   }
 
-  async function shell(container: Container, script: string): Promise<string> {
+  async function shell(container: KataContainer, script: string): Promise<string> {
     const process = await container.exec({ args: ['sh', '-c', script] });
     const { stdout, stderr, exitCode } = await process.collect();
     assert.equal(exitCode, 0, `${script}: ${stderr}`);
@@ -190,7 +190,7 @@ describe('a container on a booted guest', () => {
     assert.equal((await event).containerId, container.id);
   });
 
-  async function cgroupFile(container: Container, name: string): Promise<string> {
+  async function cgroupFile(container: KataContainer, name: string): Promise<string> {
     return (await runInGuest(client, ['sh', '-c', `cat $(find /sys/fs/cgroup -type d -name ${container.id})/${name}`])).trim();
   }
 });

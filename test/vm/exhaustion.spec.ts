@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AgentError, hasCode } from '../../agent/errors.ts';
-import type { AgentClient } from '../../client/agent-client.ts';
-import { type Container, createContainer } from '../../client/container.ts';
-import type { GuestProcess } from '../../client/guest-process.ts';
+import type { AgentClient } from '../../client/kata/agent-client.ts';
+import { createContainer, type KataContainer } from '../../client/kata/container.ts';
+import type { GuestProcess } from '../../client/kata/guest-process.ts';
+import { kataClient } from '../../client/kata/services.ts';
 import type { RpcChannel } from '../../client/rpc/channel.ts';
-import { connect } from '../../client/rpc/connect.ts';
-import { kataClient } from '../../client/rpc/services.ts';
+import { openChannel } from '../../client/rpc/open-channel.ts';
 import { BOOT_TIMEOUT_MS, bootTestGuest, type TestGuest } from '../support/guest.ts';
 import { type GuestProgram, startInGuest } from '../support/guest-program.ts';
 import { runInGuest } from '../support/guest-resources.ts';
@@ -62,7 +62,7 @@ describe('a workload that takes all there is', function () {
   let guest: TestGuest;
   let client: AgentClient;
   let channel: RpcChannel;
-  let canary: Container;
+  let canary: KataContainer;
   let shell: GuestProgram;
   let fromCanary: Listener;
   let fromShell: Listener;
@@ -72,7 +72,7 @@ describe('a workload that takes all there is', function () {
     this.timeout(BOOT_TIMEOUT_MS);
     guest = await bootTestGuest({ memory: MEMORY_MIB, cmdline: [`sysctl.kernel.pid_max=${PIDS}`] });
     client = await guest.connect('ttrpc');
-    channel = await connect(guest.guest.address, { protocol: 'ttrpc' });
+    channel = await openChannel(guest.guest.address, { protocol: 'ttrpc' });
     // A connection that says nothing is closed.
     await kataClient(channel).health.check({});
     canary = await createContainer(client.kata, { args: ['cat'], rootfs: guest.busybox });
@@ -114,7 +114,7 @@ describe('a workload that takes all there is', function () {
     assert.equal(await inShell(`${FIND_AGENT}; echo $agent`), agent);
   });
 
-  async function started(args: string[]): Promise<Container> {
+  async function started(args: string[]): Promise<KataContainer> {
     const container = await createContainer(client.kata, { args, rootfs: guest.debian });
     await container.start();
     return container;

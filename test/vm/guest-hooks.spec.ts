@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import type { grpc } from '#proto/kata.js';
 import { hasCode } from '../../agent/errors.ts';
-import type { AgentClient } from '../../client/agent-client.ts';
-import { createContainer } from '../../client/container.ts';
+import type { AgentClient } from '../../client/kata/agent-client.ts';
+import { createContainer } from '../../client/kata/container.ts';
 import { BOOT_TIMEOUT_MS, bootTestGuest, type TestGuest } from '../support/guest.ts';
 import { guestResources, runInGuest } from '../support/guest-resources.ts';
 

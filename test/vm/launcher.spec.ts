@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { hasCode } from '../../agent/errors.ts';
-import { connect } from '../../client/connect.ts';
+import { connectKata } from '../../client/kata/connect.ts';
 import { bootGuest } from '../../client/vm/boot.ts';
 import { findVm, listVms, startVm, stopVm } from '../../client/vm/named.ts';
 import { identify } from '../../client/vm/process-identity.ts';
@@ -60,7 +60,7 @@ describe('a guest of the launcher', function () {
       marks.toSorted((a, b) => a - b),
     );
     {
-      await using client = await connect(guest.address, { timeoutMs: 60_000 });
+      await using client = await connectKata(guest.address, { timeoutMs: 60_000 });
       assert.match(await client.version(), /^\d+\.\d+\.\d+/);
     }
     assert.deepEqual(await guest.stop(), { code: 0, signal: null });
@@ -76,7 +76,7 @@ describe('a guest of the launcher', function () {
     const stopped = guest.stop({
       timeoutMs: 60_000,
       graceful: async () => {
-        await using client = await connect(guest.address, { timeoutMs: 60_000 });
+        await using client = await connectKata(guest.address, { timeoutMs: 60_000 });
         await client.kata.createSandbox({ sandboxId: 'launcher' });
         await client.kata.destroySandbox({});
       },

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { type grpc, types } from '#proto/kata.js';
 import { type Code, isAgentError } from '../../agent/errors.ts';
-import type { AgentClient } from '../../client/agent-client.ts';
+import type { AgentClient } from '../../client/kata/agent-client.ts';
 import { sharedGuest } from '../support/guest.ts';
 import { runInGuest } from '../support/guest-resources.ts';
 

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { AgentClient } from '../../client/agent-client.ts';
-import { type Container, createContainer } from '../../client/container.ts';
+import type { AgentClient } from '../../client/kata/agent-client.ts';
+import { createContainer, type KataContainer } from '../../client/kata/container.ts';
 import { bootTestGuest, type TestGuest } from '../support/guest.ts';
 import { guestResources } from '../support/guest-resources.ts';
 import { openPassed, readAll } from '../support/passed-connections.ts';
@@ -15,7 +15,7 @@ describe('streams passed to connections of the client', function () {
   this.timeout(300_000);
   let guest: TestGuest;
   let client: AgentClient;
-  let container: Container;
+  let container: KataContainer;
   let execs = 0;
 
   before(async function () {

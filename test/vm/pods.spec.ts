@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import type { grpc } from '#proto/kata.js';
 import { hasCode } from '../../agent/errors.ts';
-import type { AgentClient } from '../../client/agent-client.ts';
 import { defaultSpec } from '../../client/default-spec.ts';
-import { GuestProcess } from '../../client/guest-process.ts';
+import type { AgentClient } from '../../client/kata/agent-client.ts';
+import { GuestProcess } from '../../client/kata/guest-process.ts';
 import { sharedGuest, type TestGuest } from '../support/guest.ts';
 import { runInGuest } from '../support/guest-resources.ts';
 

@@ -4,9 +4,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AgentError } from '../../agent/errors.ts';
-import type { AgentClient } from '../../client/agent-client.ts';
-import { connect } from '../../client/connect.ts';
-import { type Container, createContainer } from '../../client/container.ts';
+import type { AgentClient } from '../../client/kata/agent-client.ts';
+import { connectKata } from '../../client/kata/connect.ts';
+import { createContainer, type KataContainer } from '../../client/kata/container.ts';
 import { bootGuest } from '../../client/vm/boot.ts';
 import { imageFolder } from '../../client/vm/options.ts';
 import { BOOT_TIMEOUT_MS, bootTestGuest, type TestGuest } from '../support/guest.ts';
@@ -72,7 +72,7 @@ describe('a guest with a policy', function () {
     await rm(folder, { recursive: true, force: true });
   });
 
-  const container = async (id: string, args = ['sleep', 'inf']): Promise<Container> => {
+  const container = async (id: string, args = ['sleep', 'inf']): Promise<KataContainer> => {
     const made = await createContainer(client.kata, { id, args, rootfs: guest.busybox });
     await made.start();
     return made;
@@ -143,7 +143,7 @@ describe('a guest whose policy can not be used', function () {
     });
     try {
       for (const protocol of ['ttrpc', 'grpc'] as const) {
-        await using client = await connect(guest.address, { protocol, timeoutMs: 60_000 });
+        await using client = await connectKata(guest.address, { protocol, timeoutMs: 60_000 });
         assert.ok(await client.version());
         const error = await refusal(client.kata.createSandbox({ sandboxId: 'x' }));
         assert.equal(error.code, 'permission_denied');
@@ -159,7 +159,7 @@ describe('a guest whose policy can not be used', function () {
   });
 });
 
-async function disposable(made: Promise<Container>) {
+async function disposable(made: Promise<KataContainer>) {
   const it = await made;
   return { it, [Symbol.asyncDispose]: () => it.remove() };
 }

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { berth } from '#proto/berth.js';
 import type { AgentError } from '../../agent/errors.ts';
-import type { AgentClient } from '../../client/agent-client.ts';
-import { type Container, createContainer } from '../../client/container.ts';
+import type { AgentClient } from '../../client/kata/agent-client.ts';
+import { createContainer, type KataContainer } from '../../client/kata/container.ts';
 import { sharedGuest, type TestGuest } from '../support/guest.ts';
 import { processesAt, type TestProcesses } from '../support/processes-client.ts';
 
@@ -16,7 +16,7 @@ const READ = { start: true, primary: true, credit: 1024 * 1024 } as const;
 describe('the processes of berth.v1', () => {
   let guest: TestGuest;
   let client: AgentClient;
-  let container: Container;
+  let container: KataContainer;
   let processes: TestProcesses;
 
   before(async function () {

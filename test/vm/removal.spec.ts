@@ -1,6 +1,6 @@
 // A container whose root holds every mount of the guest must not keep the others from being removed.
 import assert from 'node:assert/strict';
-import { createContainer } from '../../client/container.ts';
+import { createContainer } from '../../client/kata/container.ts';
 import { sharedGuest } from '../support/guest.ts';
 import { runInGuest } from '../support/guest-resources.ts';
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { grpc } from '#proto/kata.js';
 import { hasCode } from '../../agent/errors.ts';
-import type { AgentClient } from '../../client/agent-client.ts';
+import type { AgentClient } from '../../client/kata/agent-client.ts';
 import { BOOT_TIMEOUT_MS, sharedGuest, type TestGuest } from '../support/guest.ts';
 import { guestResources, runInGuest } from '../support/guest-resources.ts';
 import { startPodContainer } from '../support/pod-container.ts';

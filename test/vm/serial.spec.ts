@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { hasCode } from '../../agent/errors.ts';
 import { HEADER_BYTES, MAX_PAYLOAD_BYTES } from '../../agent/transport/serial/frame.ts';
-import type { AgentClient } from '../../client/agent-client.ts';
-import { connect } from '../../client/connect.ts';
-import { type Container, createContainer } from '../../client/container.ts';
-import type { Protocol } from '../../client/rpc/connect.ts';
+import type { AgentClient } from '../../client/kata/agent-client.ts';
+import { connectKata } from '../../client/kata/connect.ts';
+import { createContainer, type KataContainer } from '../../client/kata/container.ts';
+import type { Protocol } from '../../client/rpc/open-channel.ts';
 import { dieInsideFrame } from '../support/broken-serial-client.ts';
 import { bootTestGuest, type TestGuest } from '../support/guest.ts';
 
@@ -36,7 +36,7 @@ describe('a guest without vsock', () => {
   }
 
   it('runs one over a UART, and speaks both protocols there', async () => {
-    const dial = (protocol: Protocol) => connect(guest.guest.uartAddress!, { protocol, timeoutMs: 60_000 });
+    const dial = (protocol: Protocol) => connectKata(guest.guest.uartAddress!, { protocol, timeoutMs: 60_000 });
     await using client = await dial('grpc');
     const container = await job(client, guest, UART_BULK, 'UART, grpc');
     await container.remove();
@@ -87,7 +87,7 @@ describe('a guest without vsock', () => {
   });
 });
 
-async function job(client: AgentClient, guest: TestGuest, bulk: number, over: string): Promise<Container> {
+async function job(client: AgentClient, guest: TestGuest, bulk: number, over: string): Promise<KataContainer> {
   const container = await createContainer(client.kata, { args: ['sleep', 'inf'], rootfs: guest.busybox });
   await container.start();
   const sent = Buffer.alloc(16 << 10, 'berth ');

@@ -1,7 +1,7 @@
 // The case the project exists for: many clients at once on connections of their own, and nothing left afterwards.
 import assert from 'node:assert/strict';
-import type { AgentClient } from '../../client/agent-client.ts';
-import { createContainer } from '../../client/container.ts';
+import type { AgentClient } from '../../client/kata/agent-client.ts';
+import { createContainer } from '../../client/kata/container.ts';
 import { sharedGuest, type TestGuest } from '../support/guest.ts';
 import { guestResources } from '../support/guest-resources.ts';
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { grpc } from '#proto/kata.js';
 import { hasCode } from '../../agent/errors.ts';
-import type { AgentClient } from '../../client/agent-client.ts';
+import type { AgentClient } from '../../client/kata/agent-client.ts';
 import { ConfigMap } from '../support/config-map.ts';
 import { BOOT_TIMEOUT_MS, bootTestGuest, IMAGES, type TestGuest } from '../support/guest.ts';
 import { guestResources, runInGuest } from '../support/guest-resources.ts';

@@ -1,8 +1,8 @@
 // No byte lost, no hang: the streams of a container on a booted guest, over both protocols.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import type { AgentClient } from '../../client/agent-client.ts';
-import { type Container, createContainer } from '../../client/container.ts';
+import type { AgentClient } from '../../client/kata/agent-client.ts';
+import { createContainer, type KataContainer } from '../../client/kata/container.ts';
 import { sharedGuest } from '../support/guest.ts';
 
 const MIB = 1024 * 1024;
@@ -10,7 +10,7 @@ const MIB = 1024 * 1024;
 for (const protocol of ['ttrpc', 'grpc'] as const) {
   describe(`the streams of a container over ${protocol}`, () => {
     let client: AgentClient;
-    let container: Container;
+    let container: KataContainer;
     let bulk: number;
 
     before(async () => {

@@ -9,7 +9,7 @@ import type { Container } from '../../client/api/container.ts';
 import { connect, type Guest } from '../../client/api/guest.ts';
 import { type Tunnel, TunnelError, type TunnelTarget } from '../../client/api/tunnel.ts';
 import { prepareRoot } from '../../client/rootfs.ts';
-import { connect as dial } from '../../client/rpc/connect.ts';
+import { openChannel } from '../../client/rpc/open-channel.ts';
 import { sharedGuest, type TestGuest } from '../support/guest.ts';
 import { guestResources } from '../support/guest-resources.ts';
 import { TestTunnel } from '../support/tunnels-client.ts';
@@ -75,7 +75,7 @@ describe('tunnels into a guest', function () {
       ],
       linux: { namespaces: [{ type: 'mount' }, ...namespaces] },
     };
-    const channel = await dial(booted.guest.address, { protocol: 'grpc' });
+    const channel = await openChannel(booted.guest.address, { protocol: 'grpc' });
     const request = berth.v1.CreateContainerRequest.encode({
       id,
       specJson: JSON.stringify(spec),
@@ -170,7 +170,7 @@ describe('tunnels into a guest', function () {
 
   it('leave nothing in the guest when their client vanishes', async () => {
     const before = await guestResources(booted);
-    const channel = await dial(booted.guest.address, { protocol: 'grpc' });
+    const channel = await openChannel(booted.guest.address, { protocol: 'grpc' });
     const half = Array.from({ length: 20 }, (_, at) => {
       const target = at % 2 === 0 ? { unix: { path: SOCKET } } : { tcp: { port: OWN_PORT } };
       return new TestTunnel(channel, { ...target, containerId: own.id, credit: MIB });

@@ -1,6 +1,6 @@
 // What a pod costs, seen from inside the guest and from the host.
 import { readFile } from 'node:fs/promises';
-import type { AgentClient } from '../../../client/agent-client.ts';
+import type { AgentClient } from '../../../client/kata/agent-client.ts';
 import { runInGuest } from '../../support/guest-resources.ts';
 import { FIND_AGENT } from '../guest/agent-probe.ts';
 import { addUpParts, type MemoryParts } from './smaps-parts.ts';

@@ -1,6 +1,6 @@
 // What only a look from inside tells of the agent: its memory, when it started, and how it comes back when it is killed.
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { AgentClient } from '../../../client/agent-client.ts';
+import type { AgentClient } from '../../../client/kata/agent-client.ts';
 import { startInGuest } from '../../support/guest-program.ts';
 import { runInGuest } from '../../support/guest-resources.ts';
 import { type MemoryUse, parseSmapsRollup } from '../report/smaps.ts';

@@ -1,9 +1,9 @@
 // The guest of the bench: one boot, with the log's lines about listening kept.
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { AgentClient } from '../../../client/agent-client.ts';
-import { connect } from '../../../client/connect.ts';
-import type { Protocol } from '../../../client/rpc/connect.ts';
+import type { AgentClient } from '../../../client/kata/agent-client.ts';
+import { connectKata } from '../../../client/kata/connect.ts';
+import type { Protocol } from '../../../client/rpc/open-channel.ts';
 import { bootGuest } from '../../../client/vm/boot.ts';
 import type { Guest } from '../../../client/vm/guest.ts';
 import { isListening, type ListeningRecord } from '../../../client/vm/timeline.ts';
@@ -35,7 +35,7 @@ export async function bootBenchGuest(out: string): Promise<BenchGuest> {
       if (isListening(record)) listening.push(record);
     },
   });
-  const dial = (protocol: Protocol) => connect(guest.address, { protocol, timeoutMs: CONNECT_TIMEOUT_MS });
+  const dial = (protocol: Protocol) => connectKata(guest.address, { protocol, timeoutMs: CONNECT_TIMEOUT_MS });
   {
     await using client = await dial('ttrpc');
     await client.version();

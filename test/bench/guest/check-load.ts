@@ -1,7 +1,7 @@
 // How soon Check is answered while the agent has the most to do, on the same connection; Kata's host asks every few seconds.
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { AgentClient } from '../../../client/agent-client.ts';
-import { type Container, createContainer } from '../../../client/container.ts';
+import type { AgentClient } from '../../../client/kata/agent-client.ts';
+import { createContainer, type KataContainer } from '../../../client/kata/container.ts';
 import type { Rootfs } from '../../../client/rootfs.ts';
 import { timeDuring } from '../../support/latency.ts';
 import type { Figure } from '../report/figure.ts';
@@ -19,7 +19,7 @@ const AT_REST = 'Version while nothing else goes on';
 
 export async function measureChecks(
   client: AgentClient,
-  container: Container,
+  container: KataContainer,
   rootfs: Rootfs,
   counts: CheckCounts,
   say: (text: string) => void,

@@ -1,7 +1,7 @@
 // The figures of one booted guest, ours and what they are held against in turns.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from '../../../client/api/guest.ts';
-import { createContainer } from '../../../client/container.ts';
+import { createContainer } from '../../../client/kata/container.ts';
 import { type Figure, KATA_BUDGET } from '../report/figure.ts';
 import { agentMemory, agentStartedAtMs, killAgent } from './agent-probe.ts';
 import { type BenchGuest, bootBenchGuest, PASSFD_PORT } from './bench-guest.ts';

@@ -4,7 +4,7 @@ import type net from 'node:net';
 import { join } from 'node:path';
 import { dial } from '../../../agent/transport/dial.ts';
 import { type Endpoint, parseEndpoint } from '../../../agent/transport/endpoint.ts';
-import type { AgentClient } from '../../../client/agent-client.ts';
+import type { AgentClient } from '../../../client/kata/agent-client.ts';
 import { startInGuest } from '../../support/guest-program.ts';
 import { copyRate, echoRoundTrips } from '../raw-client.ts';
 

@@ -1,6 +1,6 @@
 // How fast one process's stdout reaches one client.
-import type { AgentClient } from '../../../client/agent-client.ts';
-import type { Container } from '../../../client/container.ts';
+import type { AgentClient } from '../../../client/kata/agent-client.ts';
+import type { KataContainer } from '../../../client/kata/container.ts';
 
 /** What a read asks for. */
 const READ_BYTES = 256 * 1024;
@@ -9,7 +9,12 @@ const READ_BYTES = 256 * 1024;
 const WRITE_BYTES = 64 * 1024;
 
 /** MB/s of `bytes` zeros, rounded up to whole writes, with `inFlight` reads under way at a time. */
-export async function stdoutRate(client: AgentClient, container: Container, bytes: number, inFlight: number): Promise<number> {
+export async function stdoutRate(
+  client: AgentClient,
+  container: KataContainer,
+  bytes: number,
+  inFlight: number,
+): Promise<number> {
   // Not head -c: busybox's copies byte by byte, which is slower than what is to be measured.
   const count = Math.ceil(bytes / WRITE_BYTES);
   const process = await container.exec({ args: ['dd', 'if=/dev/zero', `bs=${WRITE_BYTES}`, `count=${count}`] });

@@ -1,8 +1,8 @@
 // How fast one process's stdout reaches one client by the routes that are no polling: attached over berth.v1, and on a connection of its own.
 import type net from 'node:net';
-import type { AgentClient } from '../../../client/agent-client.ts';
 import type { Guest } from '../../../client/api/guest.ts';
-import type { Container } from '../../../client/container.ts';
+import type { AgentClient } from '../../../client/kata/agent-client.ts';
+import type { KataContainer } from '../../../client/kata/container.ts';
 import type { Guest as MachineGuest } from '../../../client/vm/guest.ts';
 import { openPassed } from '../../support/passed-connections.ts';
 
@@ -10,7 +10,7 @@ const WRITE_BYTES = 64 * 1024;
 const zeros = (count: number) => ['dd', 'if=/dev/zero', `bs=${WRITE_BYTES}`, `count=${count}`];
 
 /** MB/s of `bytes` zeros, rounded up to whole writes, of a process in the container, over one Attach call. */
-export async function attachRate(guest: Guest, { id }: Pick<Container, 'id'>, bytes: number): Promise<number> {
+export async function attachRate(guest: Guest, { id }: Pick<KataContainer, 'id'>, bytes: number): Promise<number> {
   const count = Math.ceil(bytes / WRITE_BYTES);
   await using process = await guest.container(id).run(zeros(count));
   const from = performance.now();
@@ -31,7 +31,7 @@ let passed = 0;
 /** The same on a connection that carries nothing else (docs/streams.md, "Connections of the client's own"). */
 export async function passedRate(
   { machine, port, client }: PassedRoute,
-  { id }: Pick<Container, 'id'>,
+  { id }: Pick<KataContainer, 'id'>,
   bytes: number,
 ): Promise<number> {
   const count = Math.ceil(bytes / WRITE_BYTES);

@@ -1,7 +1,8 @@
 // Ours and what it is held against, measured in turns: what else the machine does then falls on both.
-import type { AgentClient } from '../../../client/agent-client.ts';
+
 import type { Guest } from '../../../client/api/guest.ts';
-import { type Container, execProcess } from '../../../client/container.ts';
+import type { AgentClient } from '../../../client/kata/agent-client.ts';
+import { execProcess, type KataContainer } from '../../../client/kata/container.ts';
 import type { Figure, Unit } from '../report/figure.ts';
 import { timeEach } from '../timing.ts';
 import { bareExec } from './bare-crun.ts';
@@ -25,7 +26,7 @@ export interface TurnParts {
   own: Guest;
   passed: PassedRoute;
   /** Runs, and has /bin/true and head. */
-  container: Container;
+  container: KataContainer;
 }
 
 /** One thing that each round measures. */
@@ -100,7 +101,7 @@ function tasks({ ttrpc, grpc, own, passed, container }: TurnParts, raw: RawServe
 }
 
 /** Request to exit status, both streams read to their ends. */
-function execTrue(client: AgentClient, { id: containerId }: Container): () => Promise<void> {
+function execTrue(client: AgentClient, { id: containerId }: KataContainer): () => Promise<void> {
   return async () => {
     const process = await execProcess(client.kata, containerId, { args: ['/bin/true'] });
     const { exitCode } = await process.collect();

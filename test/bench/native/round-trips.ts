@@ -2,8 +2,8 @@
 // Arguments: `echo`, `ttrpc` or `grpc`; the server's socket; how many. Prints the milliseconds of each as JSON.
 
 import { dial } from '../../../agent/transport/dial.ts';
-import { connect } from '../../../client/rpc/connect.ts';
-import { kataClient } from '../../../client/rpc/services.ts';
+import { kataClient } from '../../../client/kata/services.ts';
+import { openChannel } from '../../../client/rpc/open-channel.ts';
 import { echoRoundTrips } from '../raw-client.ts';
 import { timeEach } from '../timing.ts';
 
@@ -18,7 +18,7 @@ if (kind === 'echo') {
   report(await echoRoundTrips(socket, n));
   socket.destroy();
 } else if (kind === 'ttrpc' || kind === 'grpc') {
-  const channel = await connect(`unix://${path}`, { protocol: kind });
+  const channel = await openChannel(`unix://${path}`, { protocol: kind });
   const { health } = kataClient(channel);
   const check = () => health.check({});
   await timeEach(WARM_UP, check);

@@ -1,7 +1,7 @@
 // The agent under test: one connection of one protocol, calls by name with plain values. Messages go through the tests' own codec.
 import { isAgentError } from '../../../agent/errors.ts';
 import type { RpcChannel } from '../../../client/rpc/channel.ts';
-import { connect as open } from '../../../client/rpc/connect.ts';
+import { openChannel } from '../../../client/rpc/open-channel.ts';
 import { type Decoded, decode } from '../../support/wire/decode.ts';
 import { encode } from '../../support/wire/encode.ts';
 import { AGENT_SERVICE, HEALTH_SERVICE, type MethodMessages, methodsOf } from '../../support/wire/schema.ts';
@@ -52,7 +52,7 @@ export class Target {
 
   /** @param address `vsock://cid:port`, `hvsock://path:port` or `unix://path` */
   static async dial(address: string, protocol: Protocol): Promise<Target> {
-    return new Target(await open(address, { protocol }), protocol);
+    return new Target(await openChannel(address, { protocol }), protocol);
   }
 
   get closed(): Promise<void> {

@@ -1,8 +1,9 @@
 // One process in a container, addressed as Kata does by (container id, exec id): its streams, signals and exit status. For who plays a Kata
-// host, as client/container.ts; programs have client/api/process.ts.
-import type { AgentCalls } from './agent-calls.ts';
+// host, as container.ts; programs have client/api/process.ts.
+
+import { signalNumber } from '../signals.ts';
+import type { AgentCalls } from './agent-client.ts';
 import { OutputStream } from './output-stream.ts';
-import { signalNumber } from './signals.ts';
 import { StdinWriter } from './stdin-writer.ts';
 
 export interface ProcessAddress {

@@ -1,6 +1,6 @@
 // The input of a guest process. A write resolves when the agent has put the bytes into the pipe, so awaiting it is all the
 // flow control there is; writes are sent in the order they were made.
-import { AgentError } from '../agent/errors.ts';
+import { AgentError } from '../../agent/errors.ts';
 
 export interface StdinCalls {
   write(data: Uint8Array): Promise<void>;

@@ -7,7 +7,7 @@ import { TtrpcClient } from './ttrpc-client.ts';
 
 export type Protocol = 'ttrpc' | 'grpc';
 
-export interface ConnectOptions extends DialOptions {
+export interface ChannelOptions extends DialOptions {
   /** Default ttrpc, the faster one. */
   protocol?: Protocol;
 }
@@ -24,7 +24,7 @@ export function keepsAsking(address: string): boolean {
  * Dials an agent once: `vsock://cid:port`, `hvsock://path:port`, `unix://path` or `serial://path`.
  * @throws {AgentError} as `dial` and `parseEndpoint` do
  */
-export async function connect(address: string, options: ConnectOptions = {}): Promise<RpcChannel> {
+export async function openChannel(address: string, options: ChannelOptions = {}): Promise<RpcChannel> {
   const socket = await dial(parseEndpoint(address), options);
   return options.protocol === 'grpc' ? new GrpcClient(socket) : new TtrpcClient(socket);
 }

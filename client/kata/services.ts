@@ -1,8 +1,8 @@
 // The methods of Kata's two services and of Berth's own, by the classes of their messages, and the clients made of them.
 import { berth } from '#proto/berth.js';
 import { google, grpc, types } from '#proto/kata.js';
-import type { RpcChannel } from './channel.ts';
-import { method, type ServiceClient, serviceClient } from './typed.ts';
+import type { RpcChannel } from '../rpc/channel.ts';
+import { method, type ServiceClient, serviceClient } from '../rpc/typed.ts';
 
 const { Empty } = google.protobuf;
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import type { AgentClient } from '../../../client/agent-client.ts';
-import { connect } from '../../../client/connect.ts';
-import { type Container, createContainer, execProcess } from '../../../client/container.ts';
-import { type ServedFakeAgent, serveFakeAgent } from '../../support/fake-agent-server.ts';
+import type { AgentClient } from '../../../../client/kata/agent-client.ts';
+import { connectKata } from '../../../../client/kata/connect.ts';
+import { createContainer, execProcess, type KataContainer } from '../../../../client/kata/container.ts';
+import { type ServedFakeAgent, serveFakeAgent } from '../../../support/fake-agent-server.ts';
 
 const rootfs = { kind: 'disk', device: '/dev/vdb', fstype: 'erofs' } as const;
 
@@ -12,7 +12,7 @@ describe('a container of the library', () => {
 
   before(async () => {
     agent = await serveFakeAgent();
-    client = await connect(agent.address);
+    client = await connectKata(agent.address);
   });
 
   after(async () => {
@@ -22,7 +22,7 @@ describe('a container of the library', () => {
 
   beforeEach(() => agent.fake.reset());
 
-  async function run(script: string): Promise<Container> {
+  async function run(script: string): Promise<KataContainer> {
     const container = await createContainer(client.kata, { rootfs, args: ['sh', '-c', script] });
     await container.start();
     return container;

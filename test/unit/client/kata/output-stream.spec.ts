@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { OutputStream } from '../../../client/output-stream.ts';
+import { OutputStream } from '../../../../client/kata/output-stream.ts';
 
 /** Answers reads with `chunks` and then the end; counts what is in flight. */
 function source(...chunks: string[]) {

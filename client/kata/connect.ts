@@ -2,10 +2,10 @@
 // (client/api/guest.ts heals). While a VM boots, connections are refused, reset, or taken by the VMM and dropped again, so dialling is repeated
 // until a deadline.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AgentError, hasCode } from '../agent/errors.ts';
+import { AgentError, hasCode } from '../../agent/errors.ts';
+import { keepsAsking, openChannel, type Protocol } from '../rpc/open-channel.ts';
 import { type AgentClient, agentClient } from './agent-client.ts';
-import { keepsAsking, connect as openChannel, type Protocol } from './rpc/connect.ts';
-import { kataClient } from './rpc/services.ts';
+import { kataClient } from './services.ts';
 
 export interface ConnectOptions {
   /** Default ttrpc, the faster one. */
@@ -31,7 +31,7 @@ const FIRST_ATTEMPT_MS = 2_000;
  * @throws AgentError unavailable when nobody answered in time, with the last reason; invalid_argument for a bad address;
  * cancelled
  */
-export async function connect(address: string, options: ConnectOptions = {}): Promise<AgentClient> {
+export async function connectKata(address: string, options: ConnectOptions = {}): Promise<AgentClient> {
   const { timeoutMs = TIMEOUT_MS, retry = true, signal } = options;
   const deadline = performance.now() + timeoutMs;
   for (let attemptMs = keepsAsking(address) ? timeoutMs : FIRST_ATTEMPT_MS; ; ) {

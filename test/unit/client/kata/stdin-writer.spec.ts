@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { StdinWriter } from '../../../client/stdin-writer.ts';
+import { StdinWriter } from '../../../../client/kata/stdin-writer.ts';
 
 function recorder(options: { fail?: boolean } = {}) {
   const log: string[] = [];

@@ -1,12 +1,12 @@
 // A container on top of Kata's calls: create, start, exec, signal, remove. Whoever plays a Kata host has use for it: the demonstration, the tests
 // and the bench. Programs have client/api/container.ts, which is on berth.v1.
 import { randomBytes } from 'node:crypto';
-import { AgentError } from '../agent/errors.ts';
-import type { AgentCalls } from './agent-calls.ts';
-import { defaultProcess, defaultSpec, type ProcessOptions, type SpecOptions } from './default-spec.ts';
+import { AgentError } from '../../agent/errors.ts';
+import { defaultProcess, defaultSpec, type ProcessOptions, type SpecOptions } from '../default-spec.ts';
+import { prepareRoot, type Rootfs } from '../rootfs.ts';
+import { signalNumber } from '../signals.ts';
+import type { AgentCalls } from './agent-client.ts';
 import { GuestProcess } from './guest-process.ts';
-import { prepareRoot, type Rootfs } from './rootfs.ts';
-import { signalNumber } from './signals.ts';
 
 export interface ContainerOptions extends Omit<SpecOptions, 'rootPath'> {
   /** The container's id; made up when absent. */
@@ -17,7 +17,7 @@ export interface ContainerOptions extends Omit<SpecOptions, 'rootPath'> {
 /** The agent's rule for ids (Kata's, with a length). */
 const ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{1,127}$/;
 
-export class Container {
+export class KataContainer {
   readonly id: string;
   /** The init process; its streams may be read from now on, though it runs only after start(). */
   readonly init: GuestProcess;
@@ -58,7 +58,7 @@ export class Container {
  * Creates a container that waits for start().
  * @throws AgentError invalid_argument for a bad id or option, else the agent's own; nothing is left in the guest then
  */
-export async function createContainer(calls: AgentCalls, options: ContainerOptions): Promise<Container> {
+export async function createContainer(calls: AgentCalls, options: ContainerOptions): Promise<KataContainer> {
   const id = options.id ?? randomBytes(6).toString('hex');
   if (!ID.test(id)) {
     const rule = 'two to 128 letters, digits, and _ . - after the first';
@@ -67,7 +67,7 @@ export async function createContainer(calls: AgentCalls, options: ContainerOptio
   const { storages, rootPath } = prepareRoot(id, options.rootfs);
   const OCI = defaultSpec({ ...options, rootPath });
   await calls.createContainer({ containerId: id, storages, OCI });
-  return new Container(calls, id, options);
+  return new KataContainer(calls, id, options);
 }
 
 /** Starts a process in a container made by anyone; it runs when this resolves. */

@@ -1,8 +1,10 @@
 // An agent as its clients see it: Kata's calls, Berth's own, and an end.
-import type { AgentCalls } from './agent-calls.ts';
-import { type ContainerInfo, containerInfo } from './api/container-info.ts';
-import type { RpcChannel } from './rpc/channel.ts';
-import { berthClient, kataClient } from './rpc/services.ts';
+import { type ContainerInfo, containerInfo } from '../api/container-info.ts';
+import type { RpcChannel } from '../rpc/channel.ts';
+import { berthClient, type KataClient, kataClient } from './services.ts';
+
+/** `grpc.AgentService`: `calls.createContainer({ containerId, ... })`. */
+export type AgentCalls = KataClient['agent'];
 
 export interface AgentClient extends AsyncDisposable {
   /** Where it was dialled. */

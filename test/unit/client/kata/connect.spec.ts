@@ -3,8 +3,8 @@ import { rm } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect } from '../../../client/connect.ts';
-import { type ServedFakeAgent, serveFakeAgent } from '../../support/fake-agent-server.ts';
+import { connectKata } from '../../../../client/kata/connect.ts';
+import { type ServedFakeAgent, serveFakeAgent } from '../../../support/fake-agent-server.ts';
 
 describe('connecting to an agent', () => {
   let agent: ServedFakeAgent;
@@ -37,7 +37,7 @@ describe('connecting to an agent', () => {
 
   for (const protocol of ['ttrpc', 'grpc'] as const) {
     it(`gives typed calls over ${protocol}`, async () => {
-      await using client = await connect(agent.address, { protocol });
+      await using client = await connectKata(agent.address, { protocol });
       assert.equal(await client.version(), '0.0.0-fake');
       assert.deepEqual(await client.containers(), []);
       await assert.rejects(client.kata.startContainer({ containerId: 'none' }), {
@@ -49,7 +49,7 @@ describe('connecting to an agent', () => {
 
   it('dials again until somebody listens', async () => {
     setTimeout(() => listen(forward), 100);
-    await using client = await connect(`unix://${path}`, { timeoutMs: 5000 });
+    await using client = await connectKata(`unix://${path}`, { timeoutMs: 5000 });
     assert.equal(await client.version(), '0.0.0-fake');
   });
 
@@ -59,13 +59,13 @@ describe('connecting to an agent', () => {
       if (dropped++ < 3) socket.destroy();
       else forward(socket);
     });
-    await using client = await connect(`unix://${path}`, { timeoutMs: 5000 });
+    await using client = await connectKata(`unix://${path}`, { timeoutMs: 5000 });
     assert.deepEqual([await client.version(), dropped], ['0.0.0-fake', 4]);
   });
 
   it('gives up at the deadline with the last reason', async () => {
     const started = performance.now();
-    await assert.rejects(connect(`unix://${path}`, { timeoutMs: 200 }), (error: Error & { code: string }) => {
+    await assert.rejects(connectKata(`unix://${path}`, { timeoutMs: 200 }), (error: Error & { code: string }) => {
       assert.equal(error.code, 'unavailable');
       assert.match(error.message, /^no agent answers at unix:\/\/.* within 200 ms$/);
       assert.match(String(error.cause), /ENOENT/);
@@ -76,27 +76,27 @@ describe('connecting to an agent', () => {
 
   it('gives up on one that takes the connection and says nothing', async () => {
     listen(() => {});
-    await assert.rejects(connect(`unix://${path}`, { timeoutMs: 200 }), { code: 'unavailable' });
+    await assert.rejects(connectKata(`unix://${path}`, { timeoutMs: 200 }), { code: 'unavailable' });
   });
 
   it('dials once where it is told to', async () => {
     const started = performance.now();
-    await assert.rejects(connect(`unix://${path}`, { retry: false }), { code: 'unavailable' });
+    await assert.rejects(connectKata(`unix://${path}`, { retry: false }), { code: 'unavailable' });
     assert.ok(performance.now() - started < 1000);
   });
 
   it('does not repeat a bad address', async () => {
-    await assert.rejects(connect('tcp://host:1'), { code: 'invalid_argument' });
+    await assert.rejects(connectKata('tcp://host:1'), { code: 'invalid_argument' });
   });
 
   it('can be given up', async () => {
     const controller = new AbortController();
     setTimeout(() => controller.abort(), 50);
-    await assert.rejects(connect(`unix://${path}`, { signal: controller.signal }), { code: 'cancelled' });
+    await assert.rejects(connectKata(`unix://${path}`, { signal: controller.signal }), { code: 'cancelled' });
   });
 
   it('tells when the connection is gone', async () => {
-    await using client = await connect(agent.address);
+    await using client = await connectKata(agent.address);
     const waiting = client.kata.readStdout({ containerId: 'none', len: 1 }).catch((error: { code: string }) => error.code);
     assert.equal(await waiting, 'not_found');
     agent.dropConnections();
