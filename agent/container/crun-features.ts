@@ -1,6 +1,7 @@
 // What the crun at hand was built with.
 import { open } from 'node:fs/promises';
 import { type Native, native } from '../../native/index.ts';
+import { isErrno } from '../errors.ts';
 import { runChild } from '../process/child.ts';
 
 /** `crun --version` prints a few lines, and a pipe holds 64 KiB: the child never waits for its reader. */
@@ -11,12 +12,15 @@ export async function readCrunFeatures(file: string, door: Native = native()): P
   return parseFeatures(await readCrunVersion(file, door));
 }
 
-/** What `crun --version` says; its first line names the version. */
+/** What `crun --version` says; its first line names the version. '' where there is no crun: all but containers can be had without. */
 export async function readCrunVersion(file: string, door: Native = native()): Promise<string> {
   const [readEnd, writeEnd] = door.pipe();
   try {
     try {
       await runChild({ file, args: ['crun', '--version'], env: [], fds: [-1, writeEnd, -1] });
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return '';
+      throw error;
     } finally {
       door.close(writeEnd);
     }

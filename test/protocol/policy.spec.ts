@@ -15,9 +15,12 @@ import { type Method, methodPath, methodTable } from '../../agent/rpc/service.ts
 import type { Listener } from '../../agent/transport/connection.ts';
 import { dial } from '../../agent/transport/dial.ts';
 import { listenUnix } from '../../agent/transport/unix.ts';
+import { connect } from '../../client/api/guest.ts';
 import type { RpcChannel } from '../../client/rpc/channel.ts';
 import { GrpcClient } from '../../client/rpc/grpc-client.ts';
 import { TtrpcClient } from '../../client/rpc/ttrpc-client.ts';
+import { AGENT } from '../../scripts/build/paths.ts';
+import { startNativeAgent } from '../support/native-agent.ts';
 import { absentMethods } from '../unit/api/admission/absent-methods.ts';
 
 /** Every method there is. */
@@ -208,5 +211,22 @@ describe('the policy for a stream', () => {
     );
     assert.deepEqual(server.ran, []);
     channel.close();
+  });
+
+  it('keeps an agent from being replaced: whoever may do that runs what they like', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'berth-policy-'));
+    const file = join(folder, 'policy.toml');
+    await writeFile(
+      file,
+      'version = 1\ndefault = "allow"\n[[deny]]\nname = "this agent stays"\nrpcs = ["berth.v1.Agent/Upgrade"]',
+    );
+    await using agent = await startNativeAgent({ BERTH_POLICY_FILE: file }, { restart: true });
+    await using guest = await connect(agent.address, { name: 'upgrader' });
+    await assert.rejects(guest.upgrade(AGENT), {
+      code: 'permission_denied',
+      message: 'UpgradeRequest is blocked by policy: rule "this agent stays" denies it',
+    });
+    assert.deepEqual([(await guest.info()).generation, (await guest.info()).bundle], [1, '']);
+    await rm(folder, { recursive: true });
   });
 });

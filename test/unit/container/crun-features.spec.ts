@@ -36,7 +36,14 @@ describe('the features of crun', () => {
     assert.equal((await readCrunFeatures(await crun('exit 1'))).size, 0);
   });
 
-  it('cannot be had of a program that is not there', async () => {
-    await assert.rejects(readCrunFeatures(join(directory, 'none')), (error: NodeJS.ErrnoException) => error.code === 'ENOENT');
+  it('are none of a program that is not there, and no descriptor is left', async () => {
+    const before = (await readdir('/proc/self/fd')).length;
+    assert.equal((await readCrunFeatures(join(directory, 'none'))).size, 0);
+    assert.equal((await readdir('/proc/self/fd')).length, before);
+  });
+
+  it('cannot be had of a program that must not be run', async () => {
+    await writeFile(join(directory, 'locked'), '', { mode: 0o600 });
+    await assert.rejects(readCrunFeatures(join(directory, 'locked')), { code: 'EACCES' });
   });
 });
