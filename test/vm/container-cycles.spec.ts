@@ -69,7 +69,9 @@ describe(`${CYCLES} containers made, started, entered and removed`, () => {
     const after = await guestResources(guest);
     console.log(`      ${CYCLES} cycles in ${seconds.toFixed(0)} s; ${JSON.stringify(after)}`);
     const [settled, last] = [use[SETTLED_LOOK]!, use.at(-1)!];
-    console.log(`      agent's private memory after each ${CYCLES / LOOKS}: ${use.map((each) => each.toFixed(1)).join(', ')} MiB`);
+    console.log(
+      `      agent's private memory after each ${CYCLES / LOOKS}: ${use.map((each) => each.toFixed(1)).join(', ')} MiB`,
+    );
     assert.deepEqual(after, before);
     assert.equal(after.zombies, 0);
     assert.ok(last - settled <= MAX_GROWTH_MIB, `grew by ${last - settled} MiB`);
