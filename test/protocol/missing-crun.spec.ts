@@ -1,7 +1,7 @@
 // An agent whose guest has no crun. The real agent on this machine, under berth-init.
 import assert from 'node:assert/strict';
 import { connect } from '../../client/api/guest.ts';
-import { connect as connectKata } from '../../client/connect.ts';
+import { connectKata } from '../../client/kata/connect.ts';
 import { startNativeAgent } from '../support/native-agent.ts';
 
 describe('an agent without crun', function () {
