@@ -1,18 +1,18 @@
-// One container: its state, its processes, and the verbs on them. Made by create-container.ts.
+// One container: its state, its init process, and the verbs on them; what was added to it is in container-execs.ts. Made by create-container.ts.
 // It does not order concurrent calls: its owner does (sandbox/gate.ts).
 import { AgentError } from '../errors.ts';
 import { faultPoint } from '../fault-point.ts';
 import type { Logger } from '../log.ts';
-import { type ContainerProcess, type Exit, exitStatus } from '../process/container-process.ts';
+import type { ContainerProcess } from '../process/container-process.ts';
 import { handlesSignal } from '../process/signal-handling.ts';
 import { type Bundle, removeTree, writeBundleFile } from './bundle.ts';
 import type { Cgroup, ContainerStats } from './cgroup.ts';
-import type { ContainerEvent, ContainerHost } from './container-host.ts';
+import { ContainerExecs, type ExecOptions } from './container-execs.ts';
+import type { ContainerHost } from './container-host.ts';
 import type { ContainerRecord } from './container-record.ts';
 import { withinMs } from './deadline.ts';
 import { translatePciEnv } from './device/pci-env.ts';
 import { ExecCgroups } from './exec-cgroups.ts';
-import { type LaunchRequest, launch } from './launch.ts';
 import type { OomWatch } from './oom.ts';
 import type { ProcessCgroup } from './process-cgroup.ts';
 import { removeScratchFile } from './scratch-file.ts';
@@ -24,24 +24,11 @@ import type { ProcessSpec, RuntimeSpec } from './spec/types.ts';
 import { type ContainerState, checkAllowed } from './state.ts';
 import type { HeldStorages } from './storage/storage-table.ts';
 
-/** Running and unread execs of one container together. */
-const MAX_EXECS = 1024;
-/** Ended execs whose streams are kept for a late reader; older ones give up theirs first. */
-const MAX_ENDED_EXECS = 64;
 /** A SIGKILLed process is gone in no time unless it hangs in the kernel. */
 const KILL_TIMEOUT_MS = 10_000;
 /** man 7 signal */
 const SIGKILL = 9;
 const SIGTERM = 15;
-
-/** How the streams of an exec are kept, or where they go. */
-export interface ExecOptions extends Pick<LaunchRequest, 'output' | 'passed' | 'stdin' | 'owner'> {
-  /**
-   * Keep it when it has ended until {@link Container.forget}, with a cgroup of its own that the caller releases once it has read the last
-   * figures. The caller bounds how many there are.
-   */
-  readonly keep?: boolean;
-}
 
 export interface ContainerParts {
   record: ContainerRecord;
@@ -64,16 +51,11 @@ export class Container {
   readonly #host: ContainerHost;
   readonly #parts: ContainerParts;
   readonly #log: Logger;
-  readonly #execs = new Map<string, ContainerProcess>();
+  readonly #execs: ContainerExecs;
   readonly #cgroups: ExecCgroups;
-  readonly #cgroupOf = new WeakMap<ContainerProcess, ProcessCgroup>();
-  /** Execs that are forgotten when their client says so, and not before. */
-  readonly #kept = new WeakSet<ContainerProcess>();
-  /** Exec ids between their check and their process. */
-  readonly #starting = new Set<string>();
   readonly #removed = Promise.withResolvers<void>();
   #paused = false;
-  #execCount = 0;
+  #updates = 0;
 
   constructor(host: ContainerHost, parts: ContainerParts, log: Logger) {
     this.id = parts.record.facts.id;
@@ -86,7 +68,7 @@ export class Container {
     if (parts.init.record.facts.exit === undefined)
       void this.init.exited.then((exit) => host.tell({ kind: 'container.stopped', containerId: this.id, exit }));
     this.#cgroups = new ExecCgroups(parts.cgroup, parts.adopted);
-    this.#cgroupOf.set(parts.init, this.#cgroups.init);
+    this.#execs = new ContainerExecs(host, { containerId: this.id, bundle: parts.bundle, cgroups: this.#cgroups }, log);
   }
 
   get state(): ContainerState {
@@ -125,13 +107,13 @@ export class Container {
 
   /** The execs that can still be asked for, by id. */
   get execs(): ReadonlyMap<string, ContainerProcess> {
-    return this.#execs;
+    return this.#execs.byId;
   }
 
   /** The init process for `''` and for the container's own id, else the exec of that id. @throws not_found */
   process(execId: string): ContainerProcess {
     if (execId === '' || execId === this.id) return this.init;
-    const found = this.#execs.get(execId);
+    const found = this.#execs.byId.get(execId);
     if (found !== undefined) return found;
     throw new AgentError('not_found', `process not found: no exec \`${execId}\` in container \`${this.id}\``, {
       fields: { missing: 'process', container: this.id, exec: execId },
@@ -157,92 +139,30 @@ export class Container {
 
   /** The cgroup of one of this container's processes. */
   cgroupOf(process: ContainerProcess): ProcessCgroup | undefined {
-    return this.#cgroupOf.get(process);
+    return process === this.init ? this.#cgroups.init : this.#execs.cgroupOf(process);
   }
 
   /** Starts one more process, running when this resolves. @throws already_exists, invalid_argument, failed_precondition */
   async exec(execId: string, process: ProcessSpec, options: ExecOptions = {}): Promise<ContainerProcess> {
     checkAllowed('exec', this.state, this.id);
-    this.#forgetFinished();
-    if (execId === this.id || this.#execs.has(execId) || this.#starting.has(execId)) {
-      throw new AgentError('already_exists', `exec_id '${execId}' already exists`, {
-        fields: { container: this.id, exec: execId },
-      });
-    }
-    if (this.#execs.size + this.#starting.size >= MAX_EXECS) {
-      throw new AgentError('resource_exhausted', `container ${this.id} has ${MAX_EXECS} execs`, {
-        fields: { limit: 'execs-per-container' },
-      });
-    }
-    this.#starting.add(execId);
-    try {
-      const env = translatePciEnv(process.env, this.#parts.guestAddresses);
-      const complete = { ...process, env, capabilities: process.capabilities ?? this.#capabilities() };
-      const started = await this.#launchExec(execId, prepareExec(complete, this.#onDropped), options);
-      if (options.keep) this.#kept.add(started);
-      this.#execs.set(execId, started);
-      return started;
-    } finally {
-      this.#starting.delete(execId);
-    }
+    return await this.#execs.start(execId, () => this.#prepareExec(process), options);
   }
 
   /** Gives up an ended exec: its streams and its record. @throws failed_precondition while it runs; not_found */
   forget(execId: string): void {
     const process = this.process(execId);
     if (process === this.init) throw new AgentError('failed_precondition', `the init process goes with container ${this.id}`);
-    if (process.exit === undefined) {
-      throw new AgentError('failed_precondition', `process ${execId} of container ${this.id} still runs`, {
-        fields: { container: this.id, exec: execId },
-      });
-    }
-    this.#drop(process);
+    this.#execs.forget(process);
   }
 
   /** An exec that an earlier agent started. @param cgroup its own, unless it has gone with it */
-  adopt(process: ContainerProcess, { keep, cgroup }: { keep: boolean; cgroup: ProcessCgroup | undefined }): void {
-    if (keep) this.#kept.add(process);
-    this.#execs.set(process.identity.execId, process);
-    this.#watchExec(process, keep, cgroup);
+  adopt(process: ContainerProcess, options: { keep: boolean; cgroup: ProcessCgroup | undefined }): void {
+    this.#execs.adopt(process, options);
   }
 
   /** As the cgroup says, whoever froze it. */
   async adoptPause(): Promise<void> {
     this.#paused = await this.#parts.cgroup.frozen();
-  }
-
-  async #launchExec(execId: string, process: ProcessSpec, options: ExecOptions): Promise<ContainerProcess> {
-    const { keep = false, ...streams } = options;
-    const cgroup = keep ? await this.#cgroups.make() : await this.#cgroups.ifNeeded();
-    try {
-      // The counter, not the exec id, names the file: ids are the client's text.
-      const file = await writeBundleFile(this.#parts.bundle, `exec-${this.#execCount++}.json`, stringifySpec(process));
-      const started = await launch(
-        this.#host,
-        { ...streams, containerId: this.id, execId, process, cgroup: cgroup?.path },
-        (stdio) => this.#host.crun.exec(this.id, file, cgroup?.name, stdio, process.oomScoreAdj),
-      ).finally(() => removeScratchFile(file));
-      faultPoint('exec:launched');
-      this.#log.debug('process started', { container: this.id, exec: execId, pid: started.identity.pid });
-      if (!keep) this.#tellOf(started, 'process.started', { fields: { pid: `${started.identity.pid}` } });
-      this.#watchExec(started, keep, cgroup);
-      return started;
-    } catch (error) {
-      void cgroup?.release();
-      throw error;
-    }
-  }
-
-  #watchExec(process: ContainerProcess, keep: boolean, cgroup: ProcessCgroup | undefined): void {
-    if (cgroup !== undefined) this.#cgroupOf.set(process, cgroup);
-    // Its end has been told before.
-    if (process.record.facts.exit !== undefined) return;
-    void process.exited.then((exit) => {
-      this.#logExit(process, exit);
-      if (keep) return;
-      this.#tellOf(process, 'process.exited', { exit });
-      void cgroup?.release();
-    });
   }
 
   /** To one process. SIGTERM to an init that has no handler becomes SIGKILL: the kernel would drop it (man 7 pid_namespaces). */
@@ -280,7 +200,7 @@ export class Container {
   async update(resources: ResourcesSpec): Promise<void> {
     checkAllowed('update', this.state, this.id);
     const wanted = prepareUpdate(resources, this.spec, this.#onDropped);
-    const file = await writeBundleFile(this.#parts.bundle, `resources-${this.#execCount++}.json`, stringifySpec(wanted));
+    const file = await writeBundleFile(this.#parts.bundle, `resources-${this.#updates++}.json`, stringifySpec(wanted));
     await this.#host.crun.update(this.id, file).finally(() => removeScratchFile(file));
     this.#tell('container.updated');
   }
@@ -299,7 +219,8 @@ export class Container {
     faultPoint('remove:deleted');
     // crun removes the container's own; those that only led to it are left to us.
     await this.#parts.cgroup.remove(DEFAULT_CGROUP_PARENT);
-    for (const process of [this.init, ...this.#execs.values()]) process.close();
+    this.init.close();
+    this.#execs.close();
     await this.#host.storages.release(this.#parts.storages);
     faultPoint('remove:released');
     await removeTree(this.#host.door, this.#parts.bundle.directory);
@@ -317,34 +238,15 @@ export class Container {
   readonly #onDropped = (field: string, reason: string) =>
     this.#log.debug('setting dropped', { container: this.id, field, reason });
 
+  #prepareExec(process: ProcessSpec): ProcessSpec {
+    const env = translatePciEnv(process.env, this.#parts.guestAddresses);
+    return prepareExec({ ...process, env, capabilities: process.capabilities ?? this.#capabilities() }, this.#onDropped);
+  }
+
   #capabilities(): ProcessSpec['capabilities'] {
     const capabilities = this.spec.process?.capabilities;
     if (capabilities === undefined)
       throw new AgentError('internal', 'missing process capabilities', { fields: { container: this.id } });
     return capabilities;
-  }
-
-  /** Makes room: drops execs that nobody needs, and the oldest ended ones beyond the bound. */
-  #forgetFinished(): void {
-    const ended = [...this.#execs.values()].filter((exec) => exec.exit !== undefined && !this.#kept.has(exec));
-    const surplus = ended.length - MAX_ENDED_EXECS;
-    ended.forEach((exec, index) => {
-      if (exec.finished || index < surplus) this.#drop(exec);
-    });
-  }
-
-  #drop(exec: ContainerProcess): void {
-    exec.close();
-    this.#execs.delete(exec.identity.execId);
-  }
-
-  /** Of a process that nobody keeps, and so nobody else tells of. */
-  #tellOf({ identity }: ContainerProcess, kind: string, more: Pick<ContainerEvent, 'exit' | 'fields'>): void {
-    this.#host.tell({ kind, containerId: this.id, processId: identity.execId, ...more });
-  }
-
-  #logExit(process: ContainerProcess, exit: Exit): void {
-    const { execId, pid } = process.identity;
-    this.#log.debug('process exited', { container: this.id, exec: execId, pid, status: exitStatus(exit) });
   }
 }
