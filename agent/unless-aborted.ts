@@ -13,3 +13,12 @@ export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
   });
 }
+
+/** Each value of `source` in turn, waited for as `unlessAborted` waits. Whoever leaves early leaves `source` as it is. @throws the signal's reason */
+export async function* eachUnlessAborted<T>(source: AsyncIterator<T>, signal: AbortSignal): AsyncGenerator<T> {
+  for (;;) {
+    const next = await unlessAborted(source.next(), signal);
+    if (next.done) return;
+    yield next.value;
+  }
+}

@@ -3,6 +3,8 @@
 import { constants } from 'node:os';
 import { AgentError } from '../agent/errors.ts';
 
+/** Whose target is the whole of a process, or of a container, unless told otherwise. */
+export const SIGKILL: number = constants.signals.SIGKILL;
 /** glibc's SIGRTMIN; 32 and 33 are its own. */
 const RTMIN = 34;
 const RTMAX = 64;

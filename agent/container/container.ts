@@ -5,6 +5,7 @@ import { faultPoint } from '../fault-point.ts';
 import type { Logger } from '../log.ts';
 import type { ContainerProcess } from '../process/container-process.ts';
 import { handlesSignal } from '../process/signal-handling.ts';
+import { SIGKILL, SIGTERM } from '../process/signals.ts';
 import { type Bundle, removeTree, writeBundleFile } from './bundle.ts';
 import type { Cgroup, ContainerStats } from './cgroup.ts';
 import { ContainerExecs, type ExecOptions } from './container-execs.ts';
@@ -26,9 +27,6 @@ import type { HeldStorages } from './storage/storage-table.ts';
 
 /** A SIGKILLed process is gone in no time unless it hangs in the kernel. */
 const KILL_TIMEOUT_MS = 10_000;
-/** man 7 signal */
-const SIGKILL = 9;
-const SIGTERM = 15;
 
 export interface ContainerParts {
   record: ContainerRecord;

@@ -1,9 +1,9 @@
 // From "crun makes a process" to a supervised one: streams before, exit record and identity after. Each step is written down, so that an
 // agent that comes after this one finds the process, or what is left of an attempt.
-import { native } from '../../native/index.ts';
 import { AgentError } from '../errors.ts';
 import { readStartTime, ticksSinceBoot } from '../keeper/proc-start-time.ts';
 import { ContainerProcess, openPidfd } from '../process/container-process.ts';
+import { killPid } from '../process/kill-pid.ts';
 import type { PassedConnections } from '../process/passed-connections.ts';
 import { recordProcess } from '../process/process-record.ts';
 import { type OutputOptions, prepareStdio } from '../process/stdio.ts';
@@ -13,8 +13,6 @@ import type { CrunStart } from './crun.ts';
 import { removeScratchFile } from './scratch-file.ts';
 import type { ProcessSpec } from './spec/types.ts';
 
-/** man 7 signal */
-const SIGKILL = 9;
 /** For spawn: /dev/null. */
 const NO_FD = -1;
 
@@ -82,7 +80,7 @@ export async function launch(
       record.update({ pid, startTime, startedAt: Date.now() });
       return new ContainerProcess({ identity, args, record, stdio, exit, pidfd: openPidfd(pid) });
     } catch (error) {
-      kill(pid);
+      killPid(pid);
       throw new AgentError('internal', `take over the streams of process ${pid}`, {
         cause: error,
         fields: { container: containerId, exec: execId },
@@ -94,12 +92,4 @@ export async function launch(
   } finally {
     await removeScratchFile(pidFile);
   }
-}
-
-/** Nobody will ever hear of it. */
-function kill(pid: number): void {
-  const pidfd = openPidfd(pid);
-  if (pidfd === undefined) return;
-  native().pidfdSendSignal(pidfd, SIGKILL);
-  native().close(pidfd);
 }

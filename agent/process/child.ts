@@ -1,8 +1,6 @@
 // A short-lived child of the agent itself (crun), started through the addon: 50 µs instead of libuv's fork.
 import { type ChildExit, native, type SpawnSpec } from '../../native/index.ts';
-
-/** man 7 signal */
-const SIGKILL = 9;
+import { SIGKILL } from './signals.ts';
 
 export interface TimedExit extends ChildExit {
   /** It was killed because its time was over. */

@@ -2,17 +2,14 @@
 // are PID 1's children by now and go on; only when they have ended does it show what became of them.
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { native } from '../../native/index.ts';
 import type { Logger } from '../log.ts';
-import { openPidfd } from './container-process.ts';
+import { killPid } from './kill-pid.ts';
 
 /** A call takes milliseconds; one that hangs in the kernel hangs on. */
 const PATIENCE_MS = 5_000;
 /** Between two looks: doubles from the first to the last, so as not to take the processor from what is waited for. */
 const FIRST_LOOK_MS = 2;
 const LAST_LOOK_MS = 100;
-/** man 7 signal */
-const SIGKILL = 9;
 
 /** Resolves when none is left; those that take too long are killed. @param known pids that are none */
 export async function awaitLeftovers(known: ReadonlySet<number>, log: Logger): Promise<void> {
@@ -26,7 +23,7 @@ export async function awaitLeftovers(known: ReadonlySet<number>, log: Logger): P
       continue;
     }
     log.warn('killed what an earlier agent had left running', { pids: left.join(' ') });
-    for (const pid of left) kill(pid);
+    for (const pid of left) killPid(pid);
     return;
   }
 }
@@ -59,11 +56,4 @@ async function cgroupOf(pid: string): Promise<string | undefined> {
 
 function read(path: string): Promise<string | undefined> {
   return readFile(path, 'utf8').catch(() => undefined);
-}
-
-function kill(pid: number): void {
-  const pidfd = openPidfd(pid);
-  if (pidfd === undefined) return;
-  native().pidfdSendSignal(pidfd, SIGKILL);
-  native().close(pidfd);
 }

@@ -2,6 +2,7 @@
 // INVARIANT: sequence numbers have no hole; what a reader can't have any more it is told as one `events.missed`.
 import type { ContainerEvent } from '../container/container-host.ts';
 import { AgentError } from '../errors.ts';
+import { unlessAborted } from '../unless-aborted.ts';
 
 /** Events kept for readers that come later or lag behind: a few hundred bytes each. */
 export const MAX_EVENTS = 4096;
@@ -122,18 +123,9 @@ export class EventLog {
   }
 
   #appended(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const wake = () => {
-        signal.removeEventListener('abort', onAbort);
-        resolve();
-      };
-      const onAbort = () => {
-        this.#waiting.delete(wake);
-        reject(signal.reason);
-      };
-      signal.addEventListener('abort', onAbort, { once: true });
-      this.#waiting.add(wake);
-    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting.add(resolve);
+    return unlessAborted(promise, signal).finally(() => this.#waiting.delete(resolve));
   }
 }
 

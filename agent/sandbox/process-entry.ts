@@ -5,14 +5,12 @@ import { withinMs } from '../container/deadline.ts';
 import { NO_FIGURES, type ProcessCgroup, type ProcessFigures } from '../container/process-cgroup.ts';
 import { AgentError } from '../errors.ts';
 import type { ContainerProcess, Exit } from '../process/container-process.ts';
+import { SIGKILL, SIGTERM } from '../process/signals.ts';
 import type { Lease } from './leases.ts';
 import type { EndReason, Lifetime, OwnerFacts } from './owner-facts.ts';
 
 export type { EndReason, Lifetime } from './owner-facts.ts';
 
-/** man 7 signal */
-const SIGKILL = 9;
-const SIGTERM = 15;
 /** A SIGKILLed process is gone in no time unless it hangs in the kernel. */
 const KILLED_WITHIN_MS = 2_000;
 

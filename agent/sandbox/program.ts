@@ -1,11 +1,10 @@
 // A program that a client asks to run: checked, and put into the words of who starts it, crun for a container or the launcher in the guest.
+import { checkArgsAndEnv } from '../container/spec/args-and-env.ts';
 import { CAPABILITIES, RLIMITS } from '../container/spec/names.ts';
 import type { CapabilitiesSpec, ProcessSpec, RuntimeSpec } from '../container/spec/types.ts';
 import { AgentError } from '../errors.ts';
 import type { LaunchSpec } from '../process/launcher.ts';
 
-/** What execve(2) would have to copy; the kernel's own limit is a quarter of the stack, 2 MiB. */
-const MAX_ARGS_AND_ENV_BYTES = 2 * 1024 * 1024;
 /** setgroups(2) takes 65536; nobody needs a tenth of what this allows. */
 const MAX_GROUPS = 1024;
 /** A terminal's size is 16 bits wide (man 2 TIOCSWINSZ). */
@@ -40,12 +39,7 @@ export function checkProgram(program: Program): void {
   for (const text of [...args, ...env, cwd]) if (text.includes('\0')) refuse('program', 'a text holds a NUL');
   for (const entry of env)
     if (entry.indexOf('=') < 1) refuse('program.env', `${JSON.stringify(entry.slice(0, 80))} is not KEY=value`);
-  const bytes = [...args, ...env].reduce((sum, text) => sum + Buffer.byteLength(text) + 1, 0);
-  if (bytes > MAX_ARGS_AND_ENV_BYTES) {
-    throw new AgentError('resource_exhausted', `arguments and environment take ${bytes} of ${MAX_ARGS_AND_ENV_BYTES} bytes`, {
-      fields: { field: 'program.args', limit: 'args-and-env-bytes' },
-    });
-  }
+  checkArgsAndEnv(args, env, 'program.args');
   if (cwd !== '' && !cwd.startsWith('/')) refuse('program.cwd', 'is not absolute');
   if (user !== undefined) {
     if (user.additionalGids.length > MAX_GROUPS) refuse('program.user.additional_gids', `has more than ${MAX_GROUPS}`);

@@ -16,6 +16,7 @@ import { AgentError } from '../errors.ts';
 import { setupDns } from '../guest/dns.ts';
 import { type KernelModule, loadKernelModules } from '../guest/modules.ts';
 import { pinSandboxNamespaces, type SandboxNamespaces, unpinSandboxNamespaces } from '../guest/namespaces.ts';
+import { SIGTERM } from '../process/signals.ts';
 import type { EventLog } from './event-log.ts';
 import { Gate } from './gate.ts';
 import { OomQueue } from './oom-queue.ts';
@@ -24,9 +25,6 @@ import { type ContainerOrigin, OOM_KIND, SANDBOX_KIND, type SandboxFacts } from 
 
 /** Containers of one VM; the aim is 200 (design.md), and each costs fds. */
 const MAX_CONTAINERS = 512;
-
-/** man 7 signal */
-const SIGTERM = 15;
 
 export interface SandboxOptions {
   id: string;

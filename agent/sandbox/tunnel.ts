@@ -4,6 +4,7 @@
 import { AgentError, errnoOf } from '../errors.ts';
 import { GuestSocket } from '../guest/tunnel/guest-socket.ts';
 import type { Turns } from '../process/stream/turns.ts';
+import { unlessAborted } from '../unless-aborted.ts';
 
 /** The most in one message; as of an attached output. */
 const CHUNK_BYTES = 64 * 1024;
@@ -74,15 +75,11 @@ export class Tunnel {
   /** Resolves when both directions have ended, or the break has been told. @throws the signal's reason */
   async run(): Promise<void> {
     const { signal } = this.#host;
-    const onAbort = () => this.#done.reject(signal.reason);
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
     try {
       this.#tell({ kind: 'connected', credit: this.#windowBytes });
       this.#readAll().catch((error: unknown) => this.#done.reject(error));
-      await this.#done.promise;
+      await unlessAborted(this.#done.promise, signal);
     } finally {
-      signal.removeEventListener('abort', onAbort);
       this.close();
     }
   }

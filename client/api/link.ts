@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { berth } from '#proto/berth.js';
 import { AgentError, hasCode } from '../../agent/errors.ts';
+import { unlessAborted } from '../../agent/unless-aborted.ts';
 import type { CallOptions, RpcChannel } from '../rpc/channel.ts';
 import { keepsAsking, openChannel } from '../rpc/open-channel.ts';
 import { type MethodTypes, openStream, type TypedStream } from '../rpc/typed.ts';
@@ -148,7 +149,7 @@ export class Link implements AsyncDisposable {
     this.#dialling ??= this.#dial().finally(() => {
       this.#dialling = undefined;
     });
-    return signal === undefined ? await this.#dialling : await unlessAborted(this.#dialling, signal);
+    return signal === undefined ? await this.#dialling : await unlessCancelled(this.#dialling, signal);
   }
 
   async #dial(): Promise<RpcChannel> {
@@ -231,11 +232,10 @@ function mayPass(error: unknown): boolean {
   return hasCode(error, 'unavailable') || hasCode(error, 'deadline_exceeded');
 }
 
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(new AgentError('cancelled', 'cancelled', { cause: signal.reason }));
-    if (signal.aborted) return onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
+async function unlessCancelled<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  try {
+    return await unlessAborted(work, signal);
+  } catch (error) {
+    throw signal.aborted ? new AgentError('cancelled', 'cancelled', { cause: signal.reason }) : error;
+  }
 }

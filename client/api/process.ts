@@ -2,7 +2,7 @@
 // here can be thrown away and made again from its reference.
 import type { berth } from '#proto/berth.js';
 import { AgentError, hasCode } from '../../agent/errors.ts';
-import { signalNumber } from '../signals.ts';
+import { SIGKILL, signalNumber } from '../signals.ts';
 import { Attachment, type AttachOptions } from './attachment.ts';
 import { type Ending, endingOf } from './ending.ts';
 import type { ProcessInput } from './input.ts';
@@ -33,7 +33,6 @@ export interface ProcessHandleOptions extends AttachOptions {
 }
 
 const SCOPES = { leader: 1, tree: 2 } as const;
-const SIGKILL = 9;
 
 /** A process in a guest: its streams, its ending, its end. */
 export class Process implements AsyncDisposable {

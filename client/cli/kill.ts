@@ -3,15 +3,13 @@ import { AgentError } from '../../agent/errors.ts';
 import type { Guest } from '../api/guest.ts';
 import type { KillOptions } from '../api/process.ts';
 import { EXIT_BERTH } from '../exit-status.ts';
-import { signalNumber } from '../signals.ts';
+import { SIGKILL, signalNumber } from '../signals.ts';
 import type { Arguments } from './arguments.ts';
 import { reportError } from './failure.ts';
 import { writeText } from './fd-output.ts';
 import { namesOf, processNamed } from './process-name.ts';
 import { openTarget } from './target.ts';
 import { TARGET_OPTIONS, type Verb } from './verb.ts';
-
-const SIGKILL = 9;
 
 export const kill: Verb = {
   name: 'kill',

@@ -79,6 +79,7 @@ export const PARTS: readonly Part[] = [
     mayImport: [
       ...ERRORS_AND_LOG,
       ...FAULTS,
+      ...WAITING,
       'agent/container/',
       'agent/process/',
       'agent/guest/',
@@ -94,7 +95,7 @@ export const PARTS: readonly Part[] = [
   },
   {
     path: 'agent/guest/',
-    mayImport: [...ERRORS_AND_LOG, ...FAULTS, 'agent/process/', 'agent/keeper/', 'native/index.ts'],
+    mayImport: [...ERRORS_AND_LOG, ...FAULTS, ...WAITING, 'agent/process/', 'agent/keeper/', 'native/index.ts'],
     mayImportTypes: CONFIG_TYPES,
   },
   {
@@ -115,7 +116,7 @@ export const PARTS: readonly Part[] = [
   // The client's two ways to speak, Kata's calls (kata/) and berth.v1 (api/), stand on channels that know neither.
   { path: 'client/rpc/', mayImport: WIRE },
   // Packing and unpacking trees is written once as well.
-  { path: 'client/', mayImport: [...WIRE, 'package.json', 'native/index.ts', 'agent/guest/files/'] },
+  { path: 'client/', mayImport: [...WIRE, ...WAITING, 'package.json', 'native/index.ts', 'agent/guest/files/'] },
   { path: 'scripts/', mayImport: ['agent/', 'client/', 'native/'] },
   { path: 'test/', mayImport: ['agent/', 'client/', 'native/', 'proto/', 'scripts/', 'test/'] },
 ];

@@ -7,7 +7,7 @@ import { readTar } from '../../guest/files/tar/reader.ts';
 import { TreeUnpacker } from '../../guest/files/unpack-tree.ts';
 import type { Method } from '../../rpc/service.ts';
 import { BulkSender } from '../../sandbox/bulk-sender.ts';
-import { unlessAborted } from '../../unless-aborted.ts';
+import { eachUnlessAborted } from '../../unless-aborted.ts';
 import { bulkEncoder, HEADROOM_BYTES, toPlace, toSize } from './file-message.ts';
 import type { FileMethodOptions } from './file-method-options.ts';
 import { onlyOne } from './files-read.ts';
@@ -68,8 +68,7 @@ async function* dataOf(
   hash: { update(data: Uint8Array): unknown },
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  for (let next = await unlessAborted(messages.next(), signal); !next.done; next = await unlessAborted(messages.next(), signal)) {
-    const { data } = next.value;
+  for await (const { data } of eachUnlessAborted(messages, signal)) {
     if (!data) throw new AgentError('invalid_argument', 'a message of TarIn after the first has no data');
     hash.update(data);
     yield data;

@@ -3,7 +3,7 @@ import { berth } from '#proto/berth.js';
 import { AgentError } from '../../errors.ts';
 import { type Upload, type UploadRequest, Uploads } from '../../guest/files/uploads.ts';
 import type { Method } from '../../rpc/service.ts';
-import { unlessAborted } from '../../unless-aborted.ts';
+import { eachUnlessAborted } from '../../unless-aborted.ts';
 import { fileMessage, toMode, toPlace, toSize } from './file-message.ts';
 import type { FileMethodOptions } from './file-method-options.ts';
 import { berthService } from './method.ts';
@@ -73,8 +73,7 @@ async function receive(upload: Upload, { messages, send, signal }: Receiving): P
   const tell = () => void send({ offset: BigInt(upload.received) }).catch(() => {});
   tell();
   let told = upload.received;
-  for (let next = await unlessAborted(messages.next(), signal); !next.done; next = await unlessAborted(messages.next(), signal)) {
-    const { chunk, finish, abandon } = next.value;
+  for await (const { chunk, finish, abandon } of eachUnlessAborted(messages, signal)) {
     if (abandon) throw new AgentError('cancelled', 'the client has given the upload up');
     if (finish) {
       const sha256 = finish.sha256 ?? new Uint8Array(0);

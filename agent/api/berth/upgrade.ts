@@ -4,7 +4,7 @@ import { AgentError } from '../../errors.ts';
 import type { Upgrader } from '../../guest/upgrade/upgrader.ts';
 import type { Method } from '../../rpc/service.ts';
 import type { Clients } from '../../sandbox/clients.ts';
-import { unlessAborted } from '../../unless-aborted.ts';
+import { eachUnlessAborted } from '../../unless-aborted.ts';
 import { toSize } from './file-message.ts';
 
 import { berthService } from './method.ts';
@@ -43,8 +43,7 @@ export function upgradeMethod(host: UpgradeHost, clients: Clients): Method {
 }
 
 async function* dataOf(messages: AsyncIterator<berth.v1.UpgradeRequest>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  for (let next = await unlessAborted(messages.next(), signal); !next.done; next = await unlessAborted(messages.next(), signal)) {
-    const { data } = next.value;
+  for await (const { data } of eachUnlessAborted(messages, signal)) {
     if (!data) throw new AgentError('invalid_argument', 'a message of Upgrade after the first has no data');
     yield data;
   }

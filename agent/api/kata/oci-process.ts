@@ -1,13 +1,10 @@
 // grpc.Process -> ProcessSpec: the init of a container, and every exec.
 import type { grpc } from '#proto/kata.js';
+import { checkArgsAndEnv } from '../../container/spec/args-and-env.ts';
 import { capabilityName, RLIMITS } from '../../container/spec/names.ts';
 import { quote, refuse } from '../../container/spec/refusal.ts';
 import { CAPABILITY_SETS, type CapabilitiesSpec, type ProcessSpec, type RlimitSpec } from '../../container/spec/types.ts';
-import { AgentError } from '../../errors.ts';
 import { list, optionalList, optionalText, smallInt, text, texts, word } from './oci-field.ts';
-
-/** What execve(2) would have to copy; the kernel's own limit is a quarter of the stack, 2 MiB. */
-const MAX_ARGS_AND_ENV_BYTES = 2 * 1024 * 1024;
 
 /**
  * @param field path of the message in its request, for errors
@@ -17,7 +14,7 @@ export function toProcessSpec(process: grpc.Process.$Shape, field = 'process'): 
   const args = texts(process.Args, `${field}.Args`);
   const env = texts(process.Env, `${field}.Env`);
   if (!args[0]) refuse(`${field}.Args`, 'names no program');
-  checkSize([...args, ...env], `${field}.Args`);
+  checkArgsAndEnv(args, env, `${field}.Args`);
   return {
     terminal: process.Terminal || undefined,
     consoleSize: toConsoleSize(process.ConsoleSize),
@@ -36,19 +33,6 @@ export function toProcessSpec(process: grpc.Process.$Shape, field = 'process'): 
     oomScoreAdj: smallInt(process.OOMScoreAdj, `${field}.OOMScoreAdj`, -1000, 1000),
     selinuxLabel: optionalText(process.SelinuxLabel, `${field}.SelinuxLabel`),
   };
-}
-
-function checkSize(strings: readonly string[], field: string): void {
-  // One byte for each terminating NUL.
-  const bytes = strings.reduce((sum, string) => sum + Buffer.byteLength(string) + 1, 0);
-  if (bytes <= MAX_ARGS_AND_ENV_BYTES) return;
-  throw new AgentError(
-    'resource_exhausted',
-    `${field}: arguments and environment take ${bytes} of ${MAX_ARGS_AND_ENV_BYTES} bytes`,
-    {
-      fields: { field, limit: 'args-and-env-bytes', bytes: MAX_ARGS_AND_ENV_BYTES },
-    },
-  );
 }
 
 function toConsoleSize(box: grpc.Box.$Shape | null | undefined): ProcessSpec['consoleSize'] {

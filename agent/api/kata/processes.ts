@@ -3,6 +3,7 @@ import { google, grpc } from '#proto/kata.js';
 import { checkExecId } from '../../container/spec/ids.ts';
 import { AgentError } from '../../errors.ts';
 import { exitStatus } from '../../process/container-process.ts';
+import { SIGKILL } from '../../process/signals.ts';
 import type { Method } from '../../rpc/service.ts';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
 import { kataMethod } from './method.ts';
@@ -11,8 +12,6 @@ import { type Passfd, withPassed } from './passfd.ts';
 
 const { Empty } = google.protobuf;
 const asArgument = { unknownContainer: 'invalid_argument' } as const;
-/** man 7 signal */
-const SIGKILL = 9;
 
 export function processMethods(sandbox: Sandbox, passfd?: Passfd): Method[] {
   return [

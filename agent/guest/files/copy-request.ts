@@ -18,11 +18,11 @@ export interface CopyRequest {
   readonly data: Uint8Array;
 }
 
-export type FileType = 'file' | 'directory' | 'link';
+export type CopiedType = 'file' | 'directory' | 'link';
 
 /** man 7 inode, "The file type and mode". No type at all is a file, as clients leave it out. */
 const TYPE_MASK = 0o170000;
-const TYPES: ReadonlyMap<number, FileType> = new Map([
+const TYPES: ReadonlyMap<number, CopiedType> = new Map([
   [0, 'file'],
   [0o100000, 'file'],
   [0o040000, 'directory'],
@@ -32,7 +32,7 @@ const TYPES: ReadonlyMap<number, FileType> = new Map([
 const MAX_TARGET_BYTES = 4095;
 
 /** @throws invalid_argument for devices, sockets and pipes */
-export function fileType(mode: number): FileType {
+export function fileType(mode: number): CopiedType {
   const type = TYPES.get(mode & TYPE_MASK);
   if (type !== undefined) return type;
   throw invalid('file_mode', `0${mode.toString(8)} is neither a file nor a directory nor a link`);

@@ -5,6 +5,7 @@ import { lstat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { InotifyEvent, Watch } from '../../../native/index.ts';
 import { AgentError, errnoOf, hasCode, isErrno } from '../../errors.ts';
+import { unlessAborted } from '../../unless-aborted.ts';
 import { atBytes, namesIn } from './directory-names.ts';
 import { fileError } from './file-error.ts';
 import type { FileRoot } from './file-root.ts';
@@ -125,15 +126,10 @@ export class TreeWatch {
 
   #arrived(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    return new Promise((resolve, reject) => {
-      const onAbort = () => reject(signal.reason);
-      signal.addEventListener('abort', onAbort, { once: true });
-      this.#wake = () => {
-        signal.removeEventListener('abort', onAbort);
-        resolve();
-      };
-      this.#readable.resume();
-    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    this.#readable.resume();
+    return unlessAborted(promise, signal);
   }
 
   async #translate(event: InotifyEvent, later: readonly InotifyEvent[], tell: (change: Change) => void): Promise<void> {

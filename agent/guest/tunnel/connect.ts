@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Native, native } from '../../../native/index.ts';
 import { AgentError, errnoOf, isErrno } from '../../errors.ts';
+import { unlessAborted } from '../../unless-aborted.ts';
 
 export type TunnelTarget =
   /** `host` is an IP address. */
@@ -98,13 +99,9 @@ async function connectOnce(socket: number, address: string, port: number, timeou
 /** @throws ETIMEDOUT when it takes longer, in whichever of its steps; the signal's reason */
 function within<T>(work: Promise<T>, timeoutMs: number, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    if (signal.aborted) return onAbort();
     const timer = setTimeout(() => reject(Object.assign(new Error('not within its time'), { code: 'ETIMEDOUT' })), timeoutMs);
-    signal.addEventListener('abort', onAbort, { once: true });
-    work.then(resolve, reject).finally(() => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
-    });
+    unlessAborted(work, signal)
+      .then(resolve, reject)
+      .finally(() => clearTimeout(timer));
   });
 }
