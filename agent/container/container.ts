@@ -23,7 +23,7 @@ import { prepareExec, prepareUpdate } from './spec/prepare.ts';
 import type { ResourcesSpec } from './spec/resources.ts';
 import type { ProcessSpec, RuntimeSpec } from './spec/types.ts';
 import { type ContainerState, checkAllowed } from './state.ts';
-import type { HeldStorages } from './storage/storage-table.ts';
+import type { HeldStorages } from './storage/storage-entry.ts';
 
 /** A SIGKILLed process is gone in no time unless it hangs in the kernel. */
 const KILL_TIMEOUT_MS = 10_000;

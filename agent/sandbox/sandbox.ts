@@ -11,7 +11,7 @@ import { findGuestHooks } from '../container/guest-hooks.ts';
 import { checkContainerId } from '../container/spec/ids.ts';
 import type { HooksSpec } from '../container/spec/types.ts';
 import type { Storage } from '../container/storage/storage.ts';
-import type { HeldStorages } from '../container/storage/storage-table.ts';
+import type { HeldStorages } from '../container/storage/storage-entry.ts';
 import { AgentError } from '../errors.ts';
 import { setupDns } from '../guest/dns.ts';
 import { type KernelModule, loadKernelModules } from '../guest/modules.ts';

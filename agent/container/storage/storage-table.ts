@@ -7,20 +7,15 @@ import { MS } from '../../../native/index.ts';
 import { AgentError } from '../../errors.ts';
 import { Lane } from '../../guest/lane.ts';
 import type { StateStore } from '../../keeper/journal.ts';
-import { blk, mmioblk, nvdimm, scsi } from './blk.ts';
-import { ephemeral } from './ephemeral.ts';
 import { applyFsGroup } from './fs-group.ts';
-import { local } from './local.ts';
 import { adoptMade, leave, madeUpTo } from './made-paths.ts';
 import { parseMountOptions } from './mount-options.ts';
 import { checkMountPoint, unmountFrom } from './mount-target.ts';
-import { multiLayerErofs } from './multi-layer-erofs.ts';
-import { overlayfs } from './overlayfs.ts';
 import { type Progress, withPatience } from './patience.ts';
 import { groupLayers } from './root-layers.ts';
-import { type Detach, NOTHING_TO_DETACH, type Storage, type StorageDriver, type StorageHost } from './storage.ts';
-import { virtioFs } from './virtio-fs.ts';
-import { watchableBind } from './watchable-bind.ts';
+import { NOTHING_TO_DETACH, type Storage, type StorageDriver, type StorageHost } from './storage.ts';
+import { STORAGE_DRIVERS } from './storage-drivers.ts';
+import { Held, type HeldStorages, type Hold, StorageEntry } from './storage-entry.ts';
 
 /** Of one request. */
 const MAX_STORAGES = 256;
@@ -29,25 +24,6 @@ const MAX_ATTACHING = 32;
 /** Kata's hosts wait 30 or 60 s for a container. */
 const ATTACH_PATIENCE_MS = 20_000;
 const DETACH_PATIENCE_MS = 10_000;
-
-export const STORAGE_DRIVERS: readonly StorageDriver[] = [
-  blk,
-  mmioblk,
-  scsi,
-  nvdimm,
-  virtioFs,
-  overlayfs,
-  ephemeral,
-  local,
-  watchableBind,
-  multiLayerErofs,
-];
-
-/** What one `add` holds; give it back with `release`. */
-export interface HeldStorages {
-  /** Mount points still held, in the order of the request. */
-  readonly mountPoints: readonly string[];
-}
 
 export const STORAGE_KIND = 'storage';
 
@@ -62,28 +38,6 @@ export interface StorageFacts {
   readonly made: readonly string[];
 }
 
-interface Entry {
-  readonly storage: Storage;
-  holders: number;
-  detach: Detach | undefined;
-  /** The last step begun on this mount point; never rejects. */
-  turn: Promise<void>;
-}
-
-/** One holder's share of an entry, given back once. */
-interface Hold {
-  readonly entry: Entry;
-  given: boolean;
-}
-
-class Held implements HeldStorages {
-  readonly holds: Hold[] = [];
-
-  get mountPoints(): readonly string[] {
-    return this.holds.map(({ entry }) => entry.storage.mountPoint);
-  }
-}
-
 export interface TableLimits {
   /** Where what is attached is written down. */
   readonly state?: StateStore;
@@ -94,7 +48,7 @@ export interface TableLimits {
 export class StorageTable {
   readonly #host: StorageHost;
   readonly #drivers: ReadonlyMap<string, StorageDriver>;
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Map<string, StorageEntry>();
   readonly #attaching = new Lane({ name: 'attached-storages', width: MAX_ATTACHING, maxWaiting: 1024 });
   readonly #state: StateStore | undefined;
   readonly #attachPatienceMs: number;
@@ -180,7 +134,7 @@ export class StorageTable {
         : ours && storage.driver !== 'local'
           ? detachMount
           : NOTHING_TO_DETACH;
-    this.#entries.set(mountPoint, { storage, holders: 0, detach, turn: Promise.resolve() });
+    this.#entries.set(mountPoint, new StorageEntry(storage, detach));
   }
 
   /** What one holder had of an earlier agent; mount points that are not known are left out. */
@@ -188,9 +142,7 @@ export class StorageTable {
     const held = new Held();
     for (const mountPoint of mountPoints) {
       const entry = this.#entries.get(mountPoint);
-      if (entry === undefined) continue;
-      entry.holders++;
-      held.holds.push({ entry, given: false });
+      if (entry !== undefined) held.holds.push(entry.hold());
     }
     return held;
   }
@@ -229,19 +181,18 @@ export class StorageTable {
   }
 
   async #hold(storage: Storage, driver: StorageDriver, containerId: string | undefined, progress: Progress): Promise<Hold> {
-    const entry = this.#entries.get(storage.mountPoint) ?? { storage, holders: 0, detach: undefined, turn: Promise.resolve() };
+    const entry = this.#entries.get(storage.mountPoint) ?? new StorageEntry(storage);
     this.#entries.set(storage.mountPoint, entry);
-    return await this.#inTurn(entry, async () => {
+    return await entry.inTurn(async () => {
       // Its last holder may have gone while this one waited.
       if (this.#entries.get(storage.mountPoint) !== entry) return await this.#hold(storage, driver, containerId, progress);
       if (entry.detach === undefined) await this.#attach(entry, driver, containerId, progress);
-      else checkSame(entry.storage, storage);
-      entry.holders++;
-      return { entry, given: false };
+      else entry.checkSame(storage);
+      return entry.hold();
     });
   }
 
-  async #attach(entry: Entry, driver: StorageDriver, containerId: string | undefined, progress: Progress): Promise<void> {
+  async #attach(entry: StorageEntry, driver: StorageDriver, containerId: string | undefined, progress: Progress): Promise<void> {
     const { storage } = entry;
     try {
       await this.#attaching.run(async () => {
@@ -273,7 +224,7 @@ export class StorageTable {
     });
   }
 
-  async #detach(entry: Entry): Promise<void> {
+  async #detach(entry: StorageEntry): Promise<void> {
     const { mountPoint } = entry.storage;
     if (this.#entries.get(mountPoint) !== entry) return;
     await entry.detach?.();
@@ -290,7 +241,7 @@ export class StorageTable {
     this.#state?.put(STORAGE_KIND, mountPoint, { storage, containerId, made: madeUpTo(mountPoint), ...facts });
   }
 
-  async #detachInTime(entry: Entry, step: () => Promise<void>): Promise<void> {
+  async #detachInTime(entry: StorageEntry, step: () => Promise<void>): Promise<void> {
     const { driver, mountPoint } = entry.storage;
     await withPatience(
       {
@@ -298,26 +249,9 @@ export class StorageTable {
         doing: `detach ${driver} storage from ${mountPoint}`,
         fields: { driver, mountPoint },
       },
-      () => this.#inTurn(entry, step),
+      () => entry.inTurn(step),
     );
   }
-
-  async #inTurn<T>(entry: Entry, step: () => Promise<T>): Promise<T> {
-    const done = entry.turn.then(step);
-    entry.turn = done.then(
-      () => {},
-      () => {},
-    );
-    return await done;
-  }
-}
-
-/** Two things can't be mounted in one place. */
-function checkSame(held: Storage, asked: Storage): void {
-  if (held.driver === asked.driver && held.source === asked.source) return;
-  throw new AgentError('already_exists', `${asked.mountPoint} is taken by ${held.driver} storage \`${held.source}\``, {
-    fields: { mountPoint: asked.mountPoint },
-  });
 }
 
 function isReadOnly(storage: Storage): boolean {

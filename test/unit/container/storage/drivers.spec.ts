@@ -8,7 +8,7 @@ import { local } from '../../../../agent/container/storage/local.ts';
 import { splitLayers } from '../../../../agent/container/storage/overlay.ts';
 import { overlayfs } from '../../../../agent/container/storage/overlayfs.ts';
 import type { Storage, StorageDriver, StorageHost } from '../../../../agent/container/storage/storage.ts';
-import { STORAGE_DRIVERS } from '../../../../agent/container/storage/storage-table.ts';
+import { STORAGE_DRIVERS } from '../../../../agent/container/storage/storage-drivers.ts';
 import { virtioFs } from '../../../../agent/container/storage/virtio-fs.ts';
 import { hasCode } from '../../../../agent/errors.ts';
 import { MS } from '../../../../native/index.ts';
