@@ -1,7 +1,7 @@
 // The one sandbox of this VM: which containers exist, what they share, and its end.
 // INVARIANTS: an id is in the registry from before its container's first effect until after its last trace is gone;
 // work on one container goes through its gate, and nothing here is held across two containers.
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { type AdoptedContainer, adoptContainer } from '../container/adopt-container.ts';
 import { removeTree } from '../container/bundle.ts';
 import type { Container } from '../container/container.ts';
@@ -22,6 +22,7 @@ import { Gate } from './gate.ts';
 import { OomQueue } from './oom-queue.ts';
 import type { Lifetime } from './process-entry.ts';
 import { type ContainerOrigin, OOM_KIND, SANDBOX_KIND, type SandboxFacts } from './sandbox-facts.ts';
+import { SharedPidns } from './shared-pidns.ts';
 
 /** Containers of one VM; the aim is 200 (design.md), and each costs fds. */
 const MAX_CONTAINERS = 512;
@@ -62,10 +63,9 @@ export class Sandbox {
   /** Containers asked for with a key, made or being made. */
   readonly #keyed = new Map<string, Promise<Container>>();
   readonly #settings = new Gate();
+  readonly #pidns = new SharedPidns();
   #namespaces: SandboxNamespaces | undefined;
   #storages: HeldStorages | undefined;
-  /** The pid namespace of the first container: what joins it goes by this descriptor, whoever gets the pid next. */
-  #pidns: { readonly owner: Container; readonly file: FileHandle } | undefined;
   #guestHooks: HooksSpec = {};
   #id = '';
   #destroying = false;
@@ -152,15 +152,8 @@ export class Sandbox {
     this.#entries.set(id, { gate: new Gate(), container });
     const { key } = more as ContainerOrigin;
     if (key !== '') this.#rememberKey(key, Promise.resolve(container));
-    if (adopted.facts.sharesPidns) await this.#sharePidns(container);
+    if (adopted.facts.sharesPidns) await this.#pidns.offer(container);
     return container;
-  }
-
-  /** Those that come may join the pid namespace of the first. */
-  async #sharePidns(container: Container): Promise<void> {
-    if (this.#pidns !== undefined) return;
-    this.#pidns = await openPidNamespace(container);
-    if (this.#pidns !== undefined && !container.record.facts.sharesPidns) container.record.update({ sharesPidns: true });
   }
 
   #write({ phase }: Pick<SandboxFacts, 'phase'>): void {
@@ -194,7 +187,7 @@ export class Sandbox {
         const more: ContainerOrigin = { key, lifetime, clientSession };
         const container = await createContainer(this.#host, { ...options, more }, this.#view(options.sandboxPidns));
         entry.container = container;
-        await this.#sharePidns(container);
+        await this.#pidns.offer(container);
         return container;
       });
     } catch (error) {
@@ -225,10 +218,7 @@ export class Sandbox {
     await this.alone(id, async (container) => {
       await container.destroy();
       this.#entries.delete(id);
-      if (this.#pidns?.owner === container) {
-        await this.#pidns.file.close();
-        this.#pidns = undefined;
-      }
+      await this.#pidns.leave(container);
     });
   }
 
@@ -273,8 +263,7 @@ export class Sandbox {
   }
 
   #view(sandboxPidns: boolean) {
-    const pidns = this.#pidns;
-    const pidPath = pidns?.owner.init.exit === undefined && pidns ? `/proc/${process.pid}/fd/${pidns.file.fd}` : undefined;
+    const pidPath = this.#pidns.path;
     // The one that asks is among the entries; the first of all gets a namespace of its own, and the others join that.
     if (sandboxPidns && pidPath === undefined && this.#entries.size > 1) {
       throw new AgentError('internal', 'Sandbox does not have sandbox_pidns');
@@ -316,13 +305,4 @@ const NAME_ANNOTATIONS = ['io.kubernetes.cri.container-name', 'io.kubernetes.con
 
 function isCalled({ id, spec }: Container, name: string): boolean {
   return id === name || NAME_ANNOTATIONS.some((key) => spec.annotations?.[key] === name);
-}
-
-/** Undefined when its init has ended already: the number may be another's by now. */
-async function openPidNamespace(owner: Container): Promise<{ owner: Container; file: FileHandle } | undefined> {
-  const file = await open(`/proc/${owner.init.identity.pid}/ns/pid`).catch(() => undefined);
-  if (file === undefined) return undefined;
-  if (owner.init.exit === undefined) return { owner, file };
-  await file.close();
-  return undefined;
 }
