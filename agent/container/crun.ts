@@ -29,6 +29,15 @@ export interface CrunStart {
   pidFile: string;
 }
 
+export interface CrunStatus {
+  /** Of the init process; it may have ended. */
+  readonly pid: number;
+  /** Ticks since boot. */
+  readonly startTime: bigint;
+  /** Unix time in ms. */
+  readonly createdAt: number;
+}
+
 export class Crun {
   readonly #file: string;
   readonly #root: string;
@@ -86,6 +95,17 @@ export class Crun {
     const entries = await readdir(this.#root, { withFileTypes: true });
     // It keeps an empty directory of its own there, with a name that no container can have.
     return entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')).map(({ name }) => name);
+  }
+
+  /** What crun has written down of a container. @throws internal when that is not there, or not as crun 1.28 writes it */
+  async status(id: string): Promise<CrunStatus> {
+    const path = join(this.#root, id, 'status');
+    const known = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
+    const { pid, 'process-start-time': startTime, created } = known;
+    const at = Date.parse(String(created));
+    if (!Number.isInteger(pid) || Number(pid) <= 1 || !Number.isInteger(startTime))
+      throw new AgentError('internal', `${path} names no process`);
+    return { pid: Number(pid), startTime: BigInt(Number(startTime)), createdAt: Number.isNaN(at) ? Date.now() : at };
   }
 
   /** Whether the container still waits for its start: crun takes the fifo away that its init process waits on. */

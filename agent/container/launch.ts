@@ -5,7 +5,7 @@ import { readStartTime, ticksSinceBoot } from '../keeper/proc-start-time.ts';
 import { ContainerProcess, openPidfd } from '../process/container-process.ts';
 import { killPid } from '../process/kill-pid.ts';
 import type { PassedConnections } from '../process/passed-connections.ts';
-import { recordProcess } from '../process/process-record.ts';
+import { processRecordId, recordProcess } from '../process/process-record.ts';
 import { type OutputOptions, prepareStdio } from '../process/stdio.ts';
 import { newStdioKey } from '../process/stdio-store.ts';
 import type { ContainerHost } from './container-host.ts';
@@ -53,7 +53,7 @@ export async function launch(
       output,
       runtimeDir: host.runtimeDir,
       pipeSizeBytes: host.pipeSizeBytes,
-      keep: { store: host.keeper.fds, key },
+      keep: { store: host.keeper.fds, key, of: processRecordId({ containerId, execId }) },
       stdin,
     };
     const prepared =

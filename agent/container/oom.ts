@@ -4,7 +4,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Native, native } from '../../native/index.ts';
 import { isErrno } from '../errors.ts';
-import { parseFlatKeyed } from './cgroup-file.ts';
+import { parseFlatKeyed, readCgroupFile } from './cgroup-file.ts';
 
 /** memory.events has six short lines. */
 const MAX_BYTES = 4096;
@@ -32,6 +32,11 @@ export async function watchOom(
   const watch = await CounterWatch.start(file, onOom, door, told);
   if (told !== undefined) await watch.check();
   return watch;
+}
+
+/** The kills so far, in the cgroup and all below it; 0 where nothing counts them. */
+export async function countOomKills(directory: string): Promise<number> {
+  return Number(parseFlatKeyed(await readCgroupFile(join(directory, 'memory.events'))).get('oom_kill') ?? 0n);
 }
 
 async function openEvents(path: string): Promise<FileHandle | undefined> {

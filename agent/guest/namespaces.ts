@@ -1,9 +1,10 @@
 // The namespaces that the containers of a sandbox share: ipc and uts, kept alive by a mount each, whatever containers come and go.
-import { mkdir } from 'node:fs/promises';
+import { mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Native, native } from '../../native/index.ts';
 import { AgentError, fromErrno } from '../errors.ts';
 import { detachMount } from './detach-mount.ts';
+import { readMounts } from './mount-table.ts';
 
 export interface SandboxNamespaces {
   readonly ipcPath: string;
@@ -39,6 +40,15 @@ export async function pinSandboxNamespaces(
     throw fromErrno(error, `pin the sandbox's namespaces in ${directory}`);
   }
   return paths;
+}
+
+/** Those that an earlier agent has pinned; undefined unless both are there. */
+export async function pinnedNamespaces(directory = DIRECTORY): Promise<SandboxNamespaces | undefined> {
+  // The mount table has paths without links.
+  const real = await realpath(directory).catch(() => directory);
+  const mounted = new Set((await readMounts()).map(({ target }) => target));
+  const paths = { ipcPath: join(directory, 'ipc'), utsPath: join(directory, 'uts') };
+  return ['ipc', 'uts'].every((kind) => mounted.has(join(real, kind))) ? paths : undefined;
 }
 
 /** Those that are pinned live on only in containers. None pinned is fine. */

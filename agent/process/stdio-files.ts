@@ -20,6 +20,8 @@ export interface StdioDescription {
   readonly version: typeof STDIO_VERSION;
   readonly terminal: boolean;
   readonly output?: OutputOptions | undefined;
+  /** As in StdioKeeping. */
+  readonly of?: string | undefined;
 }
 
 /** Files of a process's streams, owned by whoever has this. With a terminal there is no `stderr`. */
@@ -57,7 +59,7 @@ export async function keepPipes(
       relay: undefined,
       adopted: false,
     };
-    kept.ledger.describe({ version: STDIO_VERSION, terminal: false, output } satisfies StdioDescription);
+    kept.ledger.describe({ version: STDIO_VERSION, terminal: false, output, of: keep.of } satisfies StdioDescription);
     const { store, key } = keep;
     await Promise.all([
       store.put(keyOfPart(key, 'whole'), [ledger, stdout, stderr, stdin, ends.stdout, ends.stderr]),
@@ -82,7 +84,7 @@ export async function keepTerminal({ keep, output }: Keep, master: number): Prom
       relay,
       adopted: false,
     };
-    kept.ledger.describe({ version: STDIO_VERSION, terminal: true, output } satisfies StdioDescription);
+    kept.ledger.describe({ version: STDIO_VERSION, terminal: true, output, of: keep.of } satisfies StdioDescription);
     await keep.store.put(keyOfPart(keep.key, 'whole'), [ledger, stdout, stdin, master, ...relay]);
     return kept;
   }, keep);

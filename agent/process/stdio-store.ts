@@ -10,6 +10,8 @@ export interface StdioKeeping {
   readonly store: StdioStore;
   /** From {@link newStdioKey}; written down before the process is started. */
   readonly key: Buffer;
+  /** What they are streams of, for a next agent that finds them and no record of it ({@link findStreams} in find-streams.ts). */
+  readonly of?: string | undefined;
 }
 
 /** The parts that go before the rest does, because what holds them open is noticed at the other end; each has its own key. */

@@ -48,7 +48,8 @@ class Recovery {
   readonly #loaded: LoadedJournal;
   readonly #problems: string[] = [];
   #processes: readonly ProcessFacts[];
-  readonly #containers: readonly ContainerFacts[];
+  #containers: readonly ContainerFacts[];
+  #settings: SandboxFacts | undefined;
 
   constructor(parts: RecoveryHost, loaded: LoadedJournal) {
     this.#parts = parts;
@@ -56,6 +57,7 @@ class Recovery {
     this.#loaded = loaded;
     this.#processes = this.#of<ProcessFacts>(PROCESS_KIND);
     this.#containers = this.#of<ContainerFacts>(CONTAINER_KIND);
+    [this.#settings] = this.#of<SandboxFacts>(SANDBOX_KIND);
     if (loaded.degraded !== undefined) this.#problems.push(loaded.degraded);
   }
 
@@ -68,9 +70,10 @@ class Recovery {
       const kept = new Set((await this.#host.keeper.fds.list()).map(({ key }) => processKeyOf(key).toString('hex')));
       this.#processes = await Promise.all(this.#processes.map((facts) => this.#asStarted(facts, kept)));
     });
+    if (this.#loaded.degraded !== undefined) await this.#try('look for what the journal has lost', () => this.#rebuild());
     for (const facts of this.#of<StorageFacts>(STORAGE_KIND))
       await this.#try(`take over the storage on ${facts.storage.mountPoint}`, () => this.#host.storages.adopt(facts));
-    const [settings] = this.#of<SandboxFacts>(SANDBOX_KIND);
+    const settings = this.#settings;
     if (settings !== undefined) await this.#try('take over the sandbox', () => sandbox.adopt(settings));
     for (const untold of this.#of<string[]>(OOM_KIND)) sandbox.oom.adopt(untold);
     const unstarted = this.#processes.filter(({ pid }) => pid === undefined);
@@ -95,6 +98,17 @@ class Recovery {
 
   #of<Facts>(kind: string): Facts[] {
     return this.#loaded.records.filter((record) => record.kind === kind).map(({ value }) => value as Facts);
+  }
+
+  async #rebuild(): Promise<void> {
+    const { rebuild } = await import('./rebuild.ts');
+    const [containers, processes, storages] = [this.#containers, this.#processes, this.#of<StorageFacts>(STORAGE_KIND)];
+    const rebuilt = await rebuild(this.#host, { containers, processes, storages, sandbox: this.#settings });
+    this.#containers = rebuilt.containers;
+    this.#processes = rebuilt.processes;
+    this.#settings = rebuilt.sandbox;
+    for (const id of rebuilt.found) this.#parts.log.warn('container known by crun alone', { container: id });
+    if (rebuilt.found.length > 0) this.#problems.push(`${rebuilt.found.length} containers are known by crun alone`);
   }
 
   #knownPids(): Set<number> {

@@ -42,6 +42,8 @@ const FIRST_REDIAL_MS = 10;
 const LAST_REDIAL_MS = 500;
 /** One attempt; a guest that is still booting may swallow a connection without a word. */
 const ATTEMPT_MS = 5_000;
+/** A connection that breaks before is dialled again when it is needed, not at once: or one that always breaks would be dialled without end. */
+const SETTLED_MS = 500;
 /** Hellos without an answer, though something took the connection, before the agent is asked whether it knows them at all. */
 const SILENT_HELLOS = 3;
 /** One attempt when there is no other; a guest in emulation may take seconds to answer. */
@@ -189,10 +191,18 @@ export class Link implements AsyncDisposable {
     }
     this.#once = false;
     this.#channel = channel;
+    const openedAt = performance.now();
     void channel.closed.then(() => {
-      if (this.#channel === channel) this.#channel = undefined;
+      if (this.#channel !== channel) return;
+      this.#channel = undefined;
+      if (performance.now() - openedAt >= SETTLED_MS) this.#keepSession();
     });
     return channel;
+  }
+
+  /** Without waiting for the next call: what the session owns in the guest is ended when nobody shows it for a while. */
+  #keepSession(): void {
+    if (!this.#end.signal.aborted) this.#connected().catch(() => {});
   }
 
   /** What takes connections and does not answer Hello may be an agent that speaks Kata's API alone: that is no reason to dial on. */

@@ -70,6 +70,24 @@ describe('a process, when the agent dies', function () {
     });
   });
 
+  it('lives as long as its client, whether that asks for anything or not', async () => {
+    const script = ['sh', '-c', 'trap "exit 3" USR1; while :; do sleep 0.1; done'];
+    await using idle = await connect(agent.address, { name: 'idle' });
+    const kept = await idle.run(script);
+    const gone = await connect(agent.address, { name: 'gone' });
+    await gone.run(script, { id: 'ended' });
+    // As one whose program has been killed.
+    await gone.close();
+    await sleep(1_000);
+    await killAgent();
+    await using guest = await connect(agent.address, { name: 'looker' });
+    const ending = await (await guest.attach('ended')).wait();
+    assert.equal(ending.kind === 'expired' && ending.what, 'connection');
+    await kept.kill('USR1');
+    const own = await kept.wait();
+    assert.equal(own.kind === 'exited' && own.code, 3, JSON.stringify(own));
+  });
+
   it('keeps the numbers of events, so that whoever follows them goes on where it was', async () => {
     await using guest = await connect(agent.address, { name: 'follower' });
     const kinds: string[] = [];

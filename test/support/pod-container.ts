@@ -46,8 +46,20 @@ export async function startPodContainer(
     storages: [...(options.root ?? busyboxRoot(id)), ...storages],
     OCI: defaultSpec({ args: ['sleep', 'inf'], rootPath: `${bundleOf(id)}/rootfs`, mounts, annotations, capAdd }),
   });
-  const remove = async () => void (await client.kata.removeContainer({ containerId: id }));
-  let execs = 0;
+  const container = podContainer(client, id);
+  try {
+    await client.kata.startContainer({ containerId: id });
+  } catch (error) {
+    await container.remove();
+    throw error;
+  }
+  return container;
+}
+
+let execs = 0;
+
+/** One that is there already. */
+export function podContainer(client: AgentClient, id: string): PodContainer {
   const shell = async (script: string) => {
     const execId = `e${execs++}`;
     const process = { Args: ['sh', '-c', script], Cwd: '/', Env: ['PATH=/bin:/usr/bin:/sbin'] };
@@ -56,13 +68,7 @@ export async function startPodContainer(
     assert.equal(exitCode, 0, `${script}: ${stderr}`);
     return stdout.toString().trim();
   };
-  try {
-    await client.kata.startContainer({ containerId: id });
-  } catch (error) {
-    await remove();
-    throw error;
-  }
-  return { id, shell, remove };
+  return { id, shell, remove: async () => void (await client.kata.removeContainer({ containerId: id })) };
 }
 
 function busyboxRoot(id: string): grpc.IStorage[] {
