@@ -23,8 +23,8 @@ describe('the conformance table', function () {
   let session: Session | undefined;
 
   async function sessionOver(protocol: Protocol): Promise<Session> {
-    // Cases bring a second processor on line and bind to it.
-    guest ??= await bootTestGuest({ cpus: 2 });
+    // Cases bring a second processor on line and bind to it, and name disks by their place on the PCI bus.
+    guest ??= await bootTestGuest({ cpus: 2, machine: 'q35' });
     if (session?.protocol !== protocol) await session?.[Symbol.asyncDispose]();
     else return session;
     session = new Session({ address: guest.guest.address, protocol });
