@@ -155,7 +155,9 @@ describe('what the next agent takes over', function () {
   /** @returns why it is degraded */
   async function killAgent(script: string): Promise<string> {
     const { generation } = await guest.info();
-    const killer = await guest.run(['sh', '-c', script], { lifetime: 'keep' });
+    // Told to begin once its start has been answered: one whose record is lost would be started again, and again kill.
+    const killer = await guest.run(['sh', '-c', `read -r go; ${script}`], { lifetime: 'keep', stdin: true });
+    await killer.stdin.write('go\n');
     // Nobody may know any more how it ended.
     await killer.wait().catch(() => {});
     await killer.forget().catch(() => {});
