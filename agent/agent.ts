@@ -18,6 +18,7 @@ import { AgentError } from './errors.ts';
 import { type AgentFacts, readGuestDetails, type WantedDetails } from './guest/details.ts';
 import type { DeviceHost } from './guest/devices/wait-for-device.ts';
 import { FileCopier } from './guest/files/file-copier.ts';
+import { TemporaryNames } from './guest/files/temporary-name.ts';
 import { GuestMetrics } from './guest/metrics/metrics.ts';
 import { Network } from './guest/network/network.ts';
 import { needsNoPivot, readRootFsType } from './guest/root-fs.ts';
@@ -114,7 +115,7 @@ export async function startAgent({ config, lifecycle, log, onCall }: AgentParts)
       handOver: () => handOver(log),
     };
     const use = { connections: () => rpc.uses(), inFlight: (id: string) => turns.inFlight(id), logBytes: () => logBudget.held };
-    return berthMethods({ sandbox, clients, self, use, turns, door, core: await core(), upgrade }).map(held);
+    return berthMethods({ sandbox, clients, self, use, turns, door, state, core: await core(), upgrade }).map(held);
   });
   const core = once(async () => {
     const { openCore } = await import('./sandbox/core.ts');
@@ -227,7 +228,7 @@ async function buildSandbox({ config, keeper, devices, state, earlier, log }: Sa
   const guest: GuestHost = {
     door,
     sharedMounts: new SharedMounts(),
-    files: new FileCopier({ root: SHARED_DIR, door }),
+    files: new FileCopier({ root: SHARED_DIR, door, names: new TemporaryNames(state) }),
     volumes: new VolumeStatsReader(),
     metrics: new GuestMetrics(),
     memoryResized: () => keeper.resized(),

@@ -20,16 +20,21 @@ export async function buildAgent(): Promise<void> {
     inputs: ['agent', 'native/index.ts', 'build/proto', 'package-lock.json', 'tsconfig.json', 'scripts/build-agent.ts'],
     facts: [commit],
     outputs: [path.join(AGENT, 'main.js')],
-    run: () => bundle(commit),
+    run: () => bundle(AGENT, commit, false),
   });
 }
 
-async function bundle(commit: string): Promise<void> {
-  await rm(AGENT, { recursive: true, force: true });
+/** A bundle for tests, which dies at the point whose label it finds in the file `faultPointFile` (agent/fault-point.ts). */
+export async function buildFaultyAgent(directory: string, faultPointFile: string): Promise<void> {
+  await bundle(directory, 'faulty', faultPointFile);
+}
+
+async function bundle(directory: string, commit: string, faultPoints: string | false): Promise<void> {
+  await rm(directory, { recursive: true, force: true });
   await build({
     absWorkingDir: ROOT,
     entryPoints: { main: 'agent/main.ts' },
-    outdir: AGENT,
+    outdir: directory,
     chunkNames: 'chunks/[name]-[hash]',
     bundle: true,
     splitting: true,
@@ -48,11 +53,11 @@ async function bundle(commit: string): Promise<void> {
       js: "import { createRequire as createRequire$ } from 'node:module'; const require = createRequire$(import.meta.url);",
     },
     // Tests run the sources; what is shipped has no points to die at.
-    define: { BERTH_COMMIT: JSON.stringify(commit), BERTH_FAULT_POINTS: 'false' },
+    define: { BERTH_COMMIT: JSON.stringify(commit), BERTH_FAULT_POINTS: JSON.stringify(faultPoints) },
     logLevel: 'warning',
   });
   // Without it Node would try each file as CommonJS first.
-  await writeFile(path.join(AGENT, 'package.json'), `${JSON.stringify(await describe(commit), null, 2)}\n`);
+  await writeFile(path.join(directory, 'package.json'), `${JSON.stringify(await describe(commit), null, 2)}\n`);
 }
 
 /** What an agent that this bundle is sent to has to know of it (agent/guest/upgrade/bundle-facts.ts). */

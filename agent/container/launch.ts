@@ -1,6 +1,7 @@
 // From "crun makes a process" to a supervised one: streams before, exit record and identity after. Each step is written down, so that an
 // agent that comes after this one finds the process, or what is left of an attempt.
 import { AgentError } from '../errors.ts';
+import { faultPoint } from '../fault-point.ts';
 import { readStartTime, ticksSinceBoot } from '../keeper/proc-start-time.ts';
 import { ContainerProcess, openPidfd } from '../process/container-process.ts';
 import { killPid } from '../process/kill-pid.ts';
@@ -46,6 +47,7 @@ export async function launch(
   const streams = passed === undefined ? key.toString('hex') : '';
   const args = process.args ?? [];
   const record = recordProcess(host.state, { containerId, execId, args, since, streams, pidFile, cgroup, owner });
+  faultPoint('launch:recorded');
   try {
     const options = {
       terminal: process.terminal ?? false,
@@ -68,6 +70,7 @@ export async function launch(
       await prepared.abandon();
       throw error;
     }
+    faultPoint('launch:ran');
     // Undefined when the process is gone already; the keeper then goes by the pid and when this began.
     const startTime = await readStartTime(pid);
     const exit = host.keeper.exitOf(pid, startTime, since);

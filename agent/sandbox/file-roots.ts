@@ -4,10 +4,14 @@ import type { Native } from '../../native/index.ts';
 import type { Container } from '../container/container.ts';
 import { AgentError, fromErrno, isErrno } from '../errors.ts';
 import { FileRoot, type FilesDoor, O_PATH } from '../guest/files/file-root.ts';
+import { TemporaryNames } from '../guest/files/temporary-name.ts';
+import type { StateStore } from '../keeper/journal.ts';
 
 export interface FileRootsHost {
   readonly sandbox: { container(id: string): Container };
   readonly door: FilesDoor & Pick<Native, 'openInProcess' | 'pidfdOpen'>;
+  /** Where names are written down that a file has for a moment. */
+  readonly state: StateStore;
 }
 
 /** A root in use by a call. */
@@ -21,9 +25,11 @@ export interface RootInUse {
 
 export class FileRoots {
   readonly #host: FileRootsHost;
+  readonly #names: TemporaryNames;
 
   constructor(host: FileRootsHost) {
     this.#host = host;
+    this.#names = new TemporaryNames(host.state);
   }
 
   /** @param containerId '' for the guest itself @throws not_found; failed_precondition for a container that has ended */
@@ -31,7 +37,7 @@ export class FileRoots {
     const { door, sandbox } = this.#host;
     const container = containerId === '' ? undefined : sandbox.container(containerId);
     // Of the agent itself: its root is the guest's.
-    using root = new FileRoot(await this.#openRoot(container), door);
+    using root = new FileRoot(await this.#openRoot(container), door, this.#names.of(containerId));
     if (container === undefined) return await work({ root, signal, ended: undefined });
     const ending = new AbortController();
     const { exited } = container.init;

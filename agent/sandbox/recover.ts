@@ -9,6 +9,7 @@ import type { ContainerHost } from '../container/container-host.ts';
 import { CONTAINER_KIND, type ContainerFacts } from '../container/container-record.ts';
 import { adoptCgroup } from '../container/exec-cgroups.ts';
 import { STORAGE_KIND, type StorageFacts } from '../container/storage/storage-table.ts';
+import { TEMPORARY_KIND } from '../guest/files/temporary-name.ts';
 import type { LoadedJournal } from '../keeper/journal-load.ts';
 import { readStartTime } from '../keeper/proc-start-time.ts';
 import type { Logger } from '../log.ts';
@@ -203,8 +204,9 @@ class Recovery {
 
   /** What belongs to nobody goes. */
   async #tidy(): Promise<void> {
-    const { crun, storages, keeper } = this.#host;
-    const known = new Set(this.#parts.sandbox.containers.map(({ id }) => id));
+    const { crun, storages, keeper, state, log } = this.#host;
+    const { sandbox } = this.#parts;
+    const known = new Set(sandbox.containers.map(({ id }) => id));
     await this.#try('look for containers that nobody knows', async () => {
       for (const id of await crun.list()) if (!known.has(id)) await crun.delete(id);
     });
@@ -217,6 +219,11 @@ class Recovery {
       }
     });
     await this.#try('clear scratch files', () => crun.clearScratch());
+    // Nobody waits for them, and a share of the host's may hang.
+    const temporaries = this.#loaded.records.filter(({ kind }) => kind === TEMPORARY_KIND);
+    if (temporaries.length === 0) return;
+    const { removeTemporaries } = await import('./remove-temporaries.ts');
+    void removeTemporaries({ sandbox, door: native(), state, log }, temporaries);
   }
 
   async #try(doing: string, work: () => Promise<unknown>): Promise<boolean> {

@@ -16,6 +16,8 @@ export const MAX_LINES = 350;
 /** Synchronous calls that start-up is allowed, by file. Nothing runs yet that they could hold up. */
 export const START_UP_SYNC: Readonly<Record<string, readonly string[]>> = {
   'agent/log-sink.ts': ['fstatSync', 'openSync'],
+  // Tests only: the bundle that is shipped has nothing of it.
+  'agent/fault-point.ts': ['readFileSync', 'unlinkSync'],
 };
 
 export function checkArchitecture(files: readonly SourceFile[]): Violation[] {

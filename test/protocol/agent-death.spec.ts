@@ -1,6 +1,7 @@
 // The agent is killed while processes of the guest run: nothing of them is lost. The real agent on this machine, under berth-init.
 import assert from 'node:assert/strict';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type Guest } from '../../client/api/guest.ts';
@@ -144,7 +145,11 @@ describe('an agent that dies in the middle of a start', function () {
 
   for (const label of ['guest-start:recorded', 'guest-start:launched', 'guest-start:started']) {
     it(`at ${label} leaves one process or none, and its client sees a pause`, async () => {
-      await using agent = await startNativeAgent({ BERTH_FAULT_POINT: label }, { restart: true });
+      const folder = await mkdtemp(join(tmpdir(), 'berth-fault-'));
+      await using _ = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
+      const file = join(folder, 'label');
+      await writeFile(file, label);
+      await using agent = await startNativeAgent({ BERTH_FAULT_POINT_FILE: file }, { restart: true });
       await using guest = await connect(agent.address, { name: 'starter' });
       const process = await guest.run(['sh', '-c', 'echo here; exit 5'], { lifetime: 'keep' });
       let text = '';

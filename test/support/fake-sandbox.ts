@@ -108,7 +108,16 @@ export async function serveSandbox(): Promise<ServedSandbox> {
     bundle: async () => '',
   };
   const upgrade = {} as UpgradeHost;
-  const methods = berthMethods({ ...host, self, turns: new Scheduler(), use: {} as AgentUse, door: native(), core, upgrade });
+  const methods = berthMethods({
+    ...host,
+    self,
+    turns: new Scheduler(),
+    use: {} as AgentUse,
+    door: native(),
+    state: FORGETFUL,
+    core,
+    upgrade,
+  });
   const start = (): RpcServer =>
     serve(methodTable(methods), { log: silentLogger, onDisconnect: ({ id }) => clients.disconnected(id) });
   let server = start();

@@ -23,18 +23,19 @@ export interface BerthHost {
   readonly use: AgentUse;
   readonly turns: Turns;
   readonly door: FileRootsHost['door'];
+  readonly state: FileRootsHost['state'];
   readonly core: Core;
   readonly upgrade: UpgradeHost;
 }
 
-export function berthMethods({ sandbox, clients, self, use, turns, door, core, upgrade }: BerthHost): Method[] {
+export function berthMethods({ sandbox, clients, self, use, turns, door, state, core, upgrade }: BerthHost): Method[] {
   const { processes, lifetimes, lease } = core;
   const tunnels = tunnelsOf(sandbox);
   return [
     ...agentMethods({ sandbox, clients, self, lease }),
     ...containerMethods({ sandbox, clients, processes, lifetimes, bootId }),
     ...processMethods({ processes, clients, turns, bootId }),
-    ...fileMethods({ roots: new FileRoots({ sandbox, door }), clients, turns }),
+    ...fileMethods({ roots: new FileRoots({ sandbox, door, state }), clients, turns }),
     ...eventMethods(sandbox.events, clients, bootId),
     ...tunnelMethods({ tunnels: tunnels.get, clients, turns }),
     upgradeMethod(upgrade, clients),

@@ -46,6 +46,7 @@ export function tarMethods({ roots, clients, turns }: FileMethodOptions): Method
         const directory = await root.directory(path, begin.makeParents ? owner : undefined);
         const unpacker = new TreeUnpacker(directory, root.door, {
           ...(begin.keepOwner ? {} : { owner }),
+          names: root.names,
           keepSetId: begin.keepSetId ?? false,
           maxEntries: toSize(begin.maxEntries, 'begin.max_entries'),
           maxBytes: toSize(begin.maxBytes, 'begin.max_bytes'),

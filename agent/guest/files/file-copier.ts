@@ -5,11 +5,13 @@
 import { constants } from 'node:fs';
 import { chmod, lchown, mkdir, open, symlink } from 'node:fs/promises';
 import { AgentError, fromErrno, isErrno } from '../../errors.ts';
+import { faultPoint } from '../../fault-point.ts';
 import { Lane } from '../lane.ts';
 import { at, ConfinedDirectory, type ConfinedDoor, descriptorPath, type Place, setOwner } from './confined-directory.ts';
 import { type CopyRequest, checkRequest, fileType } from './copy-request.ts';
 import { removeEntry } from './remove-entry.ts';
-import { renameOver, temporaryBeside, Upload } from './upload.ts';
+import { TemporaryNames } from './temporary-name.ts';
+import { renameOver, Upload } from './upload.ts';
 
 /** Files under way at a time; each holds two fds. */
 const MAX_UPLOADS = 64;
@@ -31,19 +33,23 @@ export interface FileCopierOptions {
   /** Nothing outside it is touched. */
   root: string;
   door: ConfinedDoor;
+  /** Default: not written down. */
+  names?: TemporaryNames;
   idleMs?: number;
 }
 
 export class FileCopier {
   readonly #directory: ConfinedDirectory;
   readonly #door: ConfinedDoor;
+  readonly #names: TemporaryNames;
   readonly #idleMs: number;
   readonly #entries = new Map<string, Entry>();
   readonly #lane = new Lane({ name: 'file-copies', width: WIDTH, maxWaiting: MAX_UPLOADS });
 
-  constructor({ root, door, idleMs = IDLE_MS }: FileCopierOptions) {
+  constructor({ root, door, names = new TemporaryNames(), idleMs = IDLE_MS }: FileCopierOptions) {
     this.#directory = new ConfinedDirectory(root, door);
     this.#door = door;
+    this.#names = names;
     this.#idleMs = idleMs;
   }
 
@@ -104,7 +110,7 @@ export class FileCopier {
     if (type === 'file') return await this.#copyPiece(entry, request);
     const place = await this.#directory.place(request.path, parentsOf(request));
     try {
-      await (type === 'directory' ? makeDirectory(place, request) : makeLink(place, request));
+      await (type === 'directory' ? makeDirectory(place, request) : makeLink(place, request, this.#names));
     } finally {
       this.#door.close(place.directory);
     }
@@ -119,7 +125,8 @@ export class FileCopier {
       });
     }
     try {
-      entry.upload ??= await Upload.begin(await this.#directory.place(path, parentsOf(request)), fileSize, this.#door.close);
+      const host = { names: this.#names, close: this.#door.close };
+      entry.upload ??= await Upload.begin(await this.#directory.place(path, parentsOf(request)), fileSize, host);
       await entry.upload.write(data, offset);
       if (!entry.upload.complete) return;
       await entry.upload.publish(request, request.fileMode & 0o7777);
@@ -164,15 +171,18 @@ async function makeDirectory(place: Place, request: CopyRequest): Promise<void> 
 }
 
 /** The target is taken as it is: it means something to the container only. */
-async function makeLink(place: Place, { data, uid, gid }: CopyRequest): Promise<void> {
-  const temporary = await temporaryBeside(place);
+async function makeLink(place: Place, { data, uid, gid }: CopyRequest, names: TemporaryNames): Promise<void> {
+  const temporary = await names.beside(place);
   const path = at(temporary.directory, temporary.name);
-  await symlink(Buffer.from(data), path);
   try {
+    await symlink(Buffer.from(data), path);
+    faultPoint('copy:linked');
     if (uid !== -1 || gid !== -1) await lchown(path, uid, gid);
     await renameOver(temporary, place);
   } catch (error) {
     await removeEntry(temporary).catch(() => {});
     throw error;
+  } finally {
+    temporary.forget();
   }
 }

@@ -9,6 +9,7 @@ import { at, descriptorPath, type Place } from './confined-directory.ts';
 import { fileError, quoted } from './file-error.ts';
 import { type FileFacts, factsOf, typeOf } from './file-facts.ts';
 import { FILES } from './files-lane.ts';
+import { TemporaryNames } from './temporary-name.ts';
 
 export type FilesDoor = Pick<
   Native,
@@ -31,12 +32,17 @@ export interface Owner {
 
 export class FileRoot implements Disposable {
   readonly door: FilesDoor;
+  readonly names: TemporaryNames;
   readonly #root: number;
 
-  /** @param root an O_PATH descriptor, this object's from now on */
-  constructor(root: number, door: FilesDoor) {
+  /**
+   * @param root an O_PATH descriptor, this object's from now on
+   * @param names for files that are written in it; not written down unless given
+   */
+  constructor(root: number, door: FilesDoor, names = new TemporaryNames()) {
     this.#root = root;
     this.door = door;
+    this.names = names;
   }
 
   /** A place by its path, neither read nor written: an O_PATH descriptor, which the caller closes. @throws AgentError */

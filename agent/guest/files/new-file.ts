@@ -3,10 +3,11 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { isErrno } from '../../errors.ts';
+import { faultPoint } from '../../fault-point.ts';
 import { at, descriptorPath, type Place } from './confined-directory.ts';
 import type { FilesDoor, Owner } from './file-root.ts';
 import { FILES } from './files-lane.ts';
-import { temporaryBeside } from './upload.ts';
+import type { TemporaryName, TemporaryNames } from './temporary-name.ts';
 
 /** Linux's __O_TMPFILE (asm-generic/fcntl.h), which counts with O_DIRECTORY only. */
 const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
@@ -21,32 +22,43 @@ export interface Publishing extends Owner {
   readonly modifiedNs?: bigint;
 }
 
+export interface NewFileHost {
+  readonly door: FilesDoor;
+  readonly names: TemporaryNames;
+}
+
 export class NewFile {
   readonly #place: Place;
   readonly #file: FileHandle;
-  readonly #door: FilesDoor;
+  readonly #host: NewFileHost;
   /** Where the file system knows no files without a name. */
-  #temporary: Place | undefined;
+  #temporary: TemporaryName | undefined;
 
-  private constructor(place: Place, file: FileHandle, door: FilesDoor, temporary: Place | undefined) {
+  private constructor(place: Place, file: FileHandle, host: NewFileHost, temporary: TemporaryName | undefined) {
     this.#place = place;
     this.#file = file;
-    this.#door = door;
+    this.#host = host;
     this.#temporary = temporary;
   }
 
   /** @param place stays the caller's, open for as long as this is in use */
-  static async begin(place: Place, door: FilesDoor): Promise<NewFile> {
+  static async begin(place: Place, host: NewFileHost): Promise<NewFile> {
     return await FILES.run(async () => {
       try {
         const file = await open(`${descriptorPath(place.directory)}/.`, O_TMPFILE | constants.O_WRONLY, 0o600);
-        return new NewFile(place, file, door, undefined);
+        faultPoint('write:begun');
+        return new NewFile(place, file, host, undefined);
       } catch (error) {
         if (!isErrno(error, 'EOPNOTSUPP', 'EISDIR', 'EINVAL', 'ENOENT')) throw error;
       }
-      const temporary = await temporaryBeside(place);
+      const temporary = await host.names.beside(place);
       const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-      return new NewFile(place, await open(at(temporary.directory, temporary.name), flags, 0o600), door, temporary);
+      try {
+        return new NewFile(place, await open(at(temporary.directory, temporary.name), flags, 0o600), host, temporary);
+      } catch (error) {
+        temporary.forget();
+        throw error;
+      }
     });
   }
 
@@ -55,6 +67,7 @@ export class NewFile {
       const written = await FILES.run(() => this.#file.write(data, done, data.length - done, offset + done));
       done += written.bytesWritten;
     }
+    faultPoint('write:written');
   }
 
   /** Gives it owner, mode and name. What has the name meanwhile is replaced, a link itself and not what it leads to. @throws EISDIR */
@@ -67,6 +80,8 @@ export class NewFile {
       if (durable) await this.#file.sync();
     });
     await this.#name(noReplace);
+    faultPoint('write:published');
+    this.#temporary?.forget();
     this.#temporary = undefined;
     if (durable) await syncDirectory(this.#place.directory);
   }
@@ -77,7 +92,10 @@ export class NewFile {
       await this.#file.close();
     } finally {
       const temporary = this.#temporary;
-      if (temporary !== undefined) await FILES.run(() => unlink(at(temporary.directory, temporary.name)));
+      if (temporary !== undefined) {
+        await FILES.run(() => unlink(at(temporary.directory, temporary.name)));
+        temporary.forget();
+      }
     }
   }
 
@@ -85,15 +103,21 @@ export class NewFile {
     const { directory, name } = this.#place;
     if (this.#temporary === undefined) {
       try {
-        return await this.#door.linkFd(this.#file.fd, directory, name);
+        return await this.#host.door.linkFd(this.#file.fd, directory, name);
       } catch (error) {
         if (noReplace || !isErrno(error, 'EEXIST')) throw error;
       }
-      const temporary = await temporaryBeside(this.#place);
-      await this.#door.linkFd(this.#file.fd, directory, temporary.name);
+      const temporary = await this.#host.names.beside(this.#place);
+      try {
+        await this.#host.door.linkFd(this.#file.fd, directory, temporary.name);
+      } catch (error) {
+        temporary.forget();
+        throw error;
+      }
       this.#temporary = temporary;
+      faultPoint('write:linked');
     }
-    await this.#door.renameAt(directory, this.#temporary.name, directory, name, noReplace);
+    await this.#host.door.renameAt(directory, this.#temporary.name, directory, name, noReplace);
   }
 }
 

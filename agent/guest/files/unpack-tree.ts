@@ -3,6 +3,7 @@
 import { constants } from 'node:fs';
 import { chmod, chown, lchown, mkdir, symlink, unlink } from 'node:fs/promises';
 import { AgentError, isErrno } from '../../errors.ts';
+import { faultPoint } from '../../fault-point.ts';
 import { at, descriptorPath, type Place } from './confined-directory.ts';
 import { fileError, quoted } from './file-error.ts';
 import { type FilesDoor, O_PATH, type Owner, openRegular } from './file-root.ts';
@@ -10,7 +11,7 @@ import { FILES } from './files-lane.ts';
 import { NewFile } from './new-file.ts';
 import type { TarEntry } from './tar/entry.ts';
 import type { TarMember } from './tar/reader.ts';
-import { temporaryBeside } from './upload.ts';
+import { type TemporaryName, TemporaryNames } from './temporary-name.ts';
 
 const MAX_DEPTH = 128;
 const MAX_NAME_BYTES = 4095;
@@ -24,6 +25,8 @@ export interface UnpackOptions {
   /** 0 for as many as come. */
   readonly maxEntries: number;
   readonly maxBytes: number;
+  /** Default: not written down. */
+  readonly names?: TemporaryNames;
 }
 
 interface MemberPlace extends Place {
@@ -37,6 +40,7 @@ export class TreeUnpacker {
   readonly #base: number;
   readonly #door: FilesDoor;
   readonly #options: UnpackOptions;
+  readonly #names: TemporaryNames;
   /** The directory of the last member: the next one mostly has the same. */
   #last: { readonly names: string; readonly directory: number } | undefined;
 
@@ -45,6 +49,7 @@ export class TreeUnpacker {
     this.#base = base;
     this.#door = door;
     this.#options = options;
+    this.#names = options.names ?? new TemporaryNames();
   }
 
   /** @throws AgentError naming the member, before anything of it is there */
@@ -87,7 +92,7 @@ export class TreeUnpacker {
   }
 
   async #putFile(entry: TarEntry, content: AsyncIterable<Buffer>, place: Place): Promise<void> {
-    const file = await NewFile.begin(place, this.#door);
+    const file = await NewFile.begin(place, { door: this.#door, names: this.#names });
     try {
       let offset = 0;
       for await (const data of content) {
@@ -130,11 +135,12 @@ export class TreeUnpacker {
   async #putSymlink(entry: TarEntry, place: Place): Promise<void> {
     if (entry.linkName.length === 0 || entry.linkName.length > MAX_NAME_BYTES)
       throw refusal(entry.name, 'is a link without a target');
-    const temporary = await temporaryBeside(place);
-    const path = at(temporary.directory, temporary.name);
     const { uid, gid } = this.#owner(entry);
-    await FILES.run(() => symlink(Buffer.from(entry.linkName), path));
-    await this.#name(temporary, place, () => FILES.run(() => lchown(path, uid, gid)));
+    await this.#rename(place, async (temporary) => {
+      const path = at(temporary.directory, temporary.name);
+      await FILES.run(() => symlink(Buffer.from(entry.linkName), path));
+      await FILES.run(() => lchown(path, uid, gid));
+    });
   }
 
   /** Only to a regular file beneath the directory. */
@@ -144,24 +150,26 @@ export class TreeUnpacker {
     try {
       // Opened for the check alone: the link is made to the place.
       await (await openRegular(target, text(entry.linkName))).close();
-      const temporary = await temporaryBeside(place);
-      await this.#door.linkFd(target, temporary.directory, temporary.name);
-      await this.#name(temporary, place);
+      await this.#rename(place, ({ directory, name }) => this.#door.linkFd(target, directory, name));
     } finally {
       this.#door.close(target);
     }
   }
 
-  async #name(temporary: Place, place: Place, before: () => Promise<void> = async () => {}): Promise<void> {
+  /** What `make` makes under the name it gets gets the place's. */
+  async #rename(place: Place, make: (temporary: TemporaryName) => Promise<void>): Promise<void> {
+    const temporary = await this.#names.beside(place);
     const path = at(temporary.directory, temporary.name);
     try {
-      await before();
+      await make(temporary);
+      faultPoint('unpack:linked');
       await this.#door.renameAt(temporary.directory, temporary.name, place.directory, place.name);
     } finally {
       // Of two names of one file rename(2) leaves both.
       await FILES.run(() => unlink(path)).catch((error: unknown) => {
         if (!isErrno(error, 'ENOENT')) throw error;
       });
+      temporary.forget();
     }
   }
 

@@ -1,28 +1,32 @@
 // One file on its way into the guest: bytes collect under a name of their own and get the file's name when all are there, so
 // that a reader sees the old file or the whole new one, and two files never share a temporary name.
-import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
-import { promisify } from 'node:util';
 import { AgentError, isErrno } from '../../errors.ts';
+import { faultPoint } from '../../fault-point.ts';
 import { addRange, type ByteRange, covers } from './byte-ranges.ts';
 import { at, type Owner, type Place } from './confined-directory.ts';
 import { removeEntry } from './remove-entry.ts';
+import type { TemporaryName, TemporaryNames } from './temporary-name.ts';
 
-const random = promisify(randomBytes);
 /** Pieces that do not touch each other; clients send them in order. */
 const MAX_RANGES = 1024;
+
+export interface UploadHost {
+  readonly names: TemporaryNames;
+  readonly close: (fd: number) => void;
+}
 
 export class Upload {
   readonly size: number;
   readonly #place: Place;
-  readonly #temporary: Place;
+  readonly #temporary: TemporaryName;
   readonly #file: FileHandle;
   readonly #closeDirectory: () => void;
   #ranges: ByteRange[] = [];
   #published = false;
 
-  private constructor(size: number, place: Place, temporary: Place, file: FileHandle, closeDirectory: () => void) {
+  private constructor(size: number, place: Place, temporary: TemporaryName, file: FileHandle, closeDirectory: () => void) {
     this.size = size;
     this.#place = place;
     this.#temporary = temporary;
@@ -31,13 +35,17 @@ export class Upload {
   }
 
   /** @param place its directory is the upload's from now on, and closed by it */
-  static async begin(place: Place, size: number, close: (fd: number) => void): Promise<Upload> {
+  static async begin(place: Place, size: number, { names, close }: UploadHost): Promise<Upload> {
+    let temporary: TemporaryName | undefined;
     try {
-      const temporary = await temporaryBeside(place);
+      temporary = await names.beside(place);
+      faultPoint('copy:recorded');
       const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
       const file = await open(at(temporary.directory, temporary.name), flags, 0o600);
+      faultPoint('copy:begun');
       return new Upload(size, place, temporary, file, () => close(place.directory));
     } catch (error) {
+      temporary?.forget();
       close(place.directory);
       throw error;
     }
@@ -58,6 +66,7 @@ export class Upload {
     for (let done = 0; done < data.length; ) {
       done += (await this.#file.write(data, done, data.length - done, offset + done)).bytesWritten;
     }
+    faultPoint('copy:written');
     this.#ranges = ranges;
   }
 
@@ -67,7 +76,9 @@ export class Upload {
     if (uid !== -1 || gid !== -1) await this.#file.chown(uid, gid);
     await this.#file.chmod(mode);
     await renameOver(this.#temporary, this.#place);
+    faultPoint('copy:published');
     this.#published = true;
+    this.#temporary.forget();
   }
 
   /** Lets go of everything; an upload that is not published leaves nothing. */
@@ -75,6 +86,7 @@ export class Upload {
     try {
       await this.#file.close();
       if (!this.#published) await removeEntry(this.#temporary);
+      this.#temporary.forget();
     } finally {
       this.#closeDirectory();
     }
@@ -91,9 +103,4 @@ export async function renameOver(from: Place, to: Place): Promise<void> {
     await removeEntry(to);
     await move();
   }
-}
-
-/** A name that nothing has, in the same directory. */
-export async function temporaryBeside({ directory }: Place): Promise<Place> {
-  return { directory, name: `.berth-copy-${(await random(12)).toString('hex')}` };
 }

@@ -152,7 +152,7 @@ export class Upload {
     const place = await this.#root.place(path, makeParents ? this.request : undefined);
     this.#place = place;
     if (exclusive && (await isThere(place))) throw exists(path);
-    this.#file = await NewFile.begin(place, this.#root.door);
+    this.#file = await NewFile.begin(place, this.#root);
   }
 
   /** Whether it is the caller's now; else whoever has it has been told to leave. */

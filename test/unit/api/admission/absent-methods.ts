@@ -17,6 +17,7 @@ export function absentMethods(): Method[] {
       upgrade: absent,
       turns: absent,
       door: absent,
+      state: absent,
       core: absent,
     }),
   ];
