@@ -1,9 +1,10 @@
 // Starts processes of the guest itself, outside of every container: in the agent's own namespaces, each in a cgroup of its own.
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Native, native } from '../../native/index.ts';
 import { Cgroup } from '../container/cgroup.ts';
 import { writeCgroupFile } from '../container/cgroup-file.ts';
+import { readMembers } from '../container/cgroup-members.ts';
 import { adoptCgroup } from '../container/exec-cgroups.ts';
 import { ProcessCgroup } from '../container/process-cgroup.ts';
 import { WORKLOAD_CGROUP } from '../container/spec/context.ts';
@@ -12,7 +13,7 @@ import { faultPoint } from '../fault-point.ts';
 import { readMounts } from '../guest/mount-table.ts';
 import type { StateStore } from '../keeper/journal.ts';
 import type { Keeper } from '../keeper/keeper.ts';
-import { readStartTime, ticksSinceBoot } from '../keeper/proc-start-time.ts';
+import { parseStartTime, readStartTime, ticksSinceBoot } from '../keeper/proc-start-time.ts';
 import type { Logger } from '../log.ts';
 import { adoptProcess, type StartedFacts } from '../process/adopt-process.ts';
 import { ContainerProcess, openPidfd } from '../process/container-process.ts';
@@ -116,6 +117,15 @@ export class GuestProcesses {
     return { process: await adoptProcess(this.#host, facts), cgroup };
   }
 
+  /** The program that an earlier agent had started, though it had not written that down; undefined when none runs (any more). */
+  async leaderOf({ cgroup = '', since }: Pick<ProcessFacts, 'cgroup' | 'since'>): Promise<number | undefined> {
+    this.#root ??= this.#prepareRoot();
+    const leaders: number[] = [];
+    for (const pid of await readMembers(join(await this.#root, cgroup))) if (await leadsSince(pid, since)) leaders.push(pid);
+    // With several of them one has made itself leader, and which is which is not to be told.
+    return leaders.length === 1 ? leaders[0] : undefined;
+  }
+
   /** Ends what an earlier agent was about to start: nobody has heard of it. */
   async undo(facts: Pick<ProcessFacts, 'cgroup'>): Promise<void> {
     this.#root ??= this.#prepareRoot();
@@ -171,5 +181,18 @@ export class GuestProcesses {
     } catch (error) {
       throw startError({ stage: 'resources', errnoName: errnoOf(error) ?? '' }, `make the streams: ${String(error)}`, error);
     }
+  }
+}
+
+/** Whether it leads a session, as what the launcher starts does, is no launcher any more, and is not older than that. */
+async function leadsSince(pid: number, since: bigint): Promise<boolean> {
+  try {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+    const session = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[3];
+    if (Number(session) !== pid || parseStartTime(stat) < since) return false;
+    return (await readlink(`/proc/${pid}/exe`)) !== (await readlink(`/proc/${process.ppid}/exe`));
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ESRCH')) return false;
+    throw error;
   }
 }

@@ -8,6 +8,7 @@ export const LONG_FILES: Readonly<Record<string, number>> = {
   'check-under-load.spec.ts': 95,
   'container-cycles.spec.ts': 85,
   'agent-death.spec.ts': 80,
+  'fault-points.spec.ts': 75,
   'serial.spec.ts': 60,
   'kata-images.spec.ts': 57,
   'exhaustion.spec.ts': 50,

@@ -142,11 +142,15 @@ describe('a process, when the agent dies', function () {
 
 describe('an agent that dies in the middle of a start', function () {
   this.timeout(30_000);
+  let folder: string;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'berth-fault-'));
+  });
+  afterEach(() => rm(folder, { recursive: true }));
 
   for (const label of ['guest-start:recorded', 'guest-start:launched', 'guest-start:started']) {
     it(`at ${label} leaves one process or none, and its client sees a pause`, async () => {
-      const folder = await mkdtemp(join(tmpdir(), 'berth-fault-'));
-      await using _ = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
       const file = join(folder, 'label');
       await writeFile(file, label);
       await using agent = await startNativeAgent({ BERTH_FAULT_POINT_FILE: file }, { restart: true });
@@ -160,6 +164,19 @@ describe('an agent that dies in the middle of a start', function () {
       assert.equal((await guest.processes()).length, 1);
     });
   }
+
+  it('leaves what its program has begun to whoever asks again with the key, and does not begin it twice', async () => {
+    const file = join(folder, 'label');
+    await writeFile(file, 'guest-start:launched');
+    await using agent = await startNativeAgent({ BERTH_FAULT_POINT_FILE: file }, { restart: true });
+    await using guest = await connect(agent.address, { name: 'starter' });
+    const script = `echo x >> ${folder}/begun; echo here; sleep 3; exit 5`;
+    const process = await guest.run(['sh', '-c', script], { lifetime: 'keep', key: 'once' });
+    const text = await process.stdout.text();
+    const ending = await process.wait();
+    assert.deepEqual([text, ending.kind === 'exited' && ending.code, guest.hello.generation], ['here\n', 5, 2]);
+    assert.equal(await readFile(join(folder, 'begun'), 'utf8'), 'x\n');
+  });
 });
 
 /** As the agent said when it had recovered; undefined when it never did. */
