@@ -117,12 +117,13 @@ class Recovery {
   }
 
   /**
-   * A start with a key that crun or the launcher had carried out, though nobody had written that down: its client asks again, and must not get a second
-   * process. One without a key is never asked for again, and one whose streams are not kept (a terminal that nobody took) has ended.
+   * A start that crun or the launcher had carried out, though nobody had written that down: its client asks again, by its key or by the id of
+   * its exec, and must not get a second process. One whose streams are not kept (a terminal that nobody took) has ended, and the first of a
+   * container goes with what was made of that.
    */
   async #asStarted(facts: ProcessFacts, kept: ReadonlySet<string>): Promise<ProcessFacts> {
-    const { containerId, owner, since, streams } = facts;
-    if (facts.pid !== undefined || owner === undefined || !kept.has(streams)) return facts;
+    const { containerId, execId, since, streams } = facts;
+    if (facts.pid !== undefined || execId === containerId || !kept.has(streams)) return facts;
     const pid = containerId === '' ? await (await this.#parts.openCore()).guest.leaderOf(facts) : await readPidFile(facts);
     if (pid === undefined) return facts;
     const startTime = await readStartTime(pid);

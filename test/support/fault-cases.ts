@@ -68,7 +68,7 @@ export const FAULT_CASES: readonly FaultCase[] = [
   ...of('CopyFile', copyFile, ['copy:recorded', 'copy:begun', 'copy:written', 'copy:published'], ['copy:written']),
   ...of('CopyFile of a link', copyLink, ['copy:linked']),
   ...of('write of a file', writeFile, ['write:begun', 'write:written', 'write:published']),
-  ...of('write over a file', overwriteFile, ['write:linked'], ['write:linked']),
+  ...of('write over a file', overwriteFile, ['write:linked']),
   ...of('tar of a link', unpackLink, ['unpack:linked']),
 ];
 

@@ -17,6 +17,8 @@ const CASES = FAULT_CASES.filter(({ always }) => always === true || process.env[
 const LABEL_FILE = '/run/fault-label';
 const END = '::end';
 const SHELL = `while read -r line; do eval "$line" < /dev/null; printf '%s\\n' '${END}'; done`;
+/** Here each by its name, so that one that is left can be told. */
+const FILES = 'find /run -xdev | sort';
 const COUNT = 'n=0; while [ ! -e /stop ]; do echo $n; n=$((n+1)); sleep 0.2; done; exit 9';
 
 describe('the death of the agent at a labelled point', function () {
@@ -25,7 +27,8 @@ describe('the death of the agent at a labelled point', function () {
   let guest: Guest;
   let shell: Process;
   let lines: AsyncIterator<string>;
-  let before_: GuestResources;
+  let resources: GuestResources;
+  let files: string;
   let canary: Container;
   let counting: Process;
   let counted: Promise<string>;
@@ -42,7 +45,8 @@ describe('the death of the agent at a labelled point', function () {
     shell = await guest.run(['sh', '-c', SHELL], { stdin: true, lifetime: 'keep' });
     lines = shell.stdout.lines()[Symbol.asyncIterator]();
     await sh('mkdir -p /run/kata-containers/shared/containers');
-    before_ = await guestResources(booted);
+    resources = await guestResources(booted);
+    files = await sh(FILES);
     canary = await guest.create({ id: 'canary', rootfs: booted.busybox, args: ['sleep', 'inf'] });
     await canary.start();
     counting = await canary.run(['sh', '-c', COUNT], { lifetime: 'keep' });
@@ -78,7 +82,8 @@ describe('the death of the agent at a labelled point', function () {
     await canary.remove();
     // Connections that broke are closed on both sides by then.
     await sleep(3_000);
-    assert.deepEqual(await guestResources(booted), before_);
+    assert.equal(await sh(FILES), files);
+    assert.deepEqual(await guestResources(booted), resources);
     const total = times.reduce((sum, ms) => sum + ms, 0);
     console.log(
       `      ${times.length} deaths; ${Math.round(total / times.length)} ms each with its operation and its repeat; the canary counted to ${numbers.length}`,
