@@ -45,6 +45,8 @@ describe('the death of the agent at a labelled point', function () {
     shell = await guest.run(['sh', '-c', SHELL], { stdin: true, lifetime: 'keep' });
     lines = shell.stdout.lines()[Symbol.asyncIterator]();
     await sh('mkdir -p /run/kata-containers/shared/containers');
+    // crun makes a directory of its own with the first one, for all.
+    await (await guest.create({ rootfs: booted.busybox, args: ['true'] })).remove();
     resources = await guestResources(booted);
     files = await sh(FILES);
     canary = await guest.create({ id: 'canary', rootfs: booted.busybox, args: ['sleep', 'inf'] });
