@@ -4,11 +4,11 @@ import assert from 'node:assert/strict';
 import { hasCode, isAgentError } from '../../agent/errors.ts';
 import { END_BYTES } from '../../agent/guest/files/tar/entry.ts';
 import { tarHeader } from '../../agent/guest/files/tar/write-header.ts';
-import type { AgentClient } from '../../client/agent-client.ts';
 import type { Container } from '../../client/api/container.ts';
 import type { Guest } from '../../client/api/guest.ts';
 import { defaultProcess, defaultSpec } from '../../client/default-spec.ts';
-import { GuestProcess } from '../../client/guest-process.ts';
+import type { AgentClient } from '../../client/kata/agent-client.ts';
+import { GuestProcess } from '../../client/kata/guest-process.ts';
 import { prepareRoot } from '../../client/rootfs.ts';
 import type { TestGuest } from './guest.ts';
 
