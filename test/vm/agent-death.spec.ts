@@ -48,7 +48,9 @@ describe('the death of the agent', function () {
     await sleep(300);
     await using guest = await connect(booted.guest.address, { name: 'killer', patienceMs: 120_000 });
     const { generation } = guest.hello;
-    const killer = await guest.run(['sh', '-c', KILL_AGENT], { lifetime: 'keep' });
+    // Told to begin once its start has been answered: it ends with the agent, and one that nobody had written down by then is started again.
+    const killer = await guest.run(['sh', '-c', `read -r go; ${KILL_AGENT}`], { lifetime: 'keep', stdin: true });
+    await killer.stdin.write('go\n');
     assert.equal((await killer.wait()).kind, 'exited');
     assert.deepEqual([(await guest.info()).generation, (await guest.info()).degraded], [generation + 1, '']);
     await killer.forget();
