@@ -1,6 +1,6 @@
 // The policies of docs/policy.md are real: loaded with the agent's own methods, and asked.
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { berth } from '#proto/berth.js';
 import { grpc } from '#proto/kata.js';
 import { admission } from '../../../agent/api/admission/admission.ts';
@@ -18,8 +18,11 @@ import { compilePolicy } from '../../../agent/policy/policy.ts';
 import type { Caller, Guard, Method } from '../../../agent/rpc/service.ts';
 import { absentMethods } from '../api/admission/absent-methods.ts';
 
-const page = await readFile(new URL('../../../docs/policy.md', import.meta.url), 'utf8');
-const policies = [...page.matchAll(/^```toml\n(.*?)^```/gms)].map((match) => match[1] as string);
+// At once, not awaited: Mocha hides what goes wrong in a file whose loading waits.
+const page = readFileSync(new URL('../../../docs/policy.md', import.meta.url), 'utf8');
+const examples = [...page.matchAll(/^```toml\n(.*?)^```/gms)].map((match) => match[1] as string);
+const policies = examples.filter((example) => example.startsWith('version = '));
+const rules = examples.filter((example) => !policies.includes(example));
 const caller: Caller = { id: 'c1', protocol: 'ttrpc', peer: 'vsock:2:1' };
 
 /** Methods of ours that the page speaks of and that may not be served by this build. */
@@ -34,15 +37,17 @@ function guardOf(policy: string | undefined): Guard {
 }
 
 describe('the documented policy', () => {
+  /** What the guard says to a call, given as `service/name` or as a name of Kata's service. */
   function answer<M>(
     guard: Guard,
-    name: string,
+    rpc: string,
     type: { encode(message: M): { finish(): Uint8Array }; decode(bytes: Uint8Array): unknown },
     message: M,
   ): string {
+    const [name = '', service = 'grpc.AgentService'] = rpc.split('/').reverse();
     const method: Method = {
       kind: 'unary',
-      service: 'grpc.AgentService',
+      service,
       name,
       request: type,
       response: grpc.Routes,
@@ -69,6 +74,15 @@ describe('the documented policy', () => {
     for (const name of names) assert.ok(page.includes(`\`${name}\``), `docs/policy.md does not speak of ${name}`);
     for (const [name, properties] of Object.entries(RECORD_CONDITIONS)) {
       assert.ok(page.includes(`{ ${Object.keys(properties).join(', ')} }`), `docs/policy.md does not tell all of ${name}`);
+    }
+  });
+
+  it('has rules by themselves that load as part of one', () => {
+    assert.equal(rules.length, 1);
+    for (const rule of rules) {
+      const guard = guardOf(`version = 1\ndefault = "allow"\n${rule}`);
+      assert.match(answer(guard, 'berth.v1.Agent/Upgrade', berth.v1.UpgradeRequest, {}), /rule "this agent stays" denies it$/);
+      assert.equal(answer(guard, 'StartContainer', grpc.StartContainerRequest, { containerId: 'web-1' }), 'allowed');
     }
   });
 
