@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 export class BreakingProxy implements AsyncDisposable {
-  /** Bytes that a connection may carry to the client before it breaks; asked for each connection. Undefined for any number. */
+  /** Bytes that a connection may carry to the client before it breaks; asked for each connection. Undefined for any number, on those there are as well. */
   breakAfter: (() => number) | undefined;
   /** Connections broken after their bytes. */
   breaks = 0;
@@ -64,6 +64,8 @@ export class BreakingProxy implements AsyncDisposable {
     let left = this.breakAfter?.() ?? Number.POSITIVE_INFINITY;
     client.pipe(upstream);
     upstream.on('data', (chunk: Buffer) => {
+      // Whoever has had enough breaks has had enough of those of the connections there are, too.
+      if (this.breakAfter === undefined) left = Number.POSITIVE_INFINITY;
       const passed = chunk.subarray(0, left);
       left -= passed.length;
       this.carried += passed.length;

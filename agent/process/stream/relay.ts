@@ -103,7 +103,8 @@ export class Relay {
       const moved = native().splice(from, to, maxBytes);
       if (moved === 0) return 'end';
       if (moved > 0) return moved;
-      return native().isReadable(from) ? 'full' : 'empty';
+      // Bytes may have come since: a target that always has room is never what it waited for, and could not tell when to go on.
+      return this.#writable !== undefined && native().isReadable(from) ? 'full' : 'empty';
     } catch (error) {
       // A terminal whose last slave has closed reads EIO (man 4 pts); a connection that broke has come to its end as well.
       if (from === this.#from && isErrno(error, 'EIO', 'ECONNRESET', 'ETIMEDOUT', 'ENOTCONN')) return 'end';

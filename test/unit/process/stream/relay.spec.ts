@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readSync, writeSync } from 'node:fs';
+import { openSync, readSync, writeSync } from 'node:fs';
 import { Relay } from '../../../../agent/process/stream/relay.ts';
 import { native } from '../../../../native/index.ts';
 import { assertNoFdLeak, exitOf, spawn } from '../../native/fixture.ts';
@@ -37,6 +37,20 @@ describe('a stream relayed in the kernel', function () {
     assert.equal(await reading.text, Array.from({ length: 200_000 }, (_, at) => `${at + 1}\n`).join(''));
     await child;
     native().close(theirs);
+  });
+
+  it('goes to a device that always has room, however its bytes come', async () => {
+    for (let round = 0; round < 25; round++) {
+      const [from, into] = native().pipe();
+      const nowhere = openSync('/dev/null', 'r+');
+      const child = exitOf(spawn('/usr/bin/seq', ['1', '100000'], { fds: [-1, into, -1] }));
+      native().close(into);
+      const relay = new Relay({ from, to: nowhere });
+      assert.equal(await relay.done, 'ended');
+      assert.equal(relay.moved, 588_895);
+      for (const fd of [from, nowhere]) native().close(fd);
+      await child;
+    }
   });
 
   it('goes from a socket into a pipe, and ends with the half-close of the other side', async () => {
