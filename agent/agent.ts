@@ -264,7 +264,12 @@ async function buildSandbox({ config, keeper, devices, state, earlier, log }: Sa
     guest,
     logBudget: streams.logBudget,
     // berth-init is the agent's parent, wherever it lies.
-    guestProcesses: { ...streams, launcher: `/proc/${process.ppid}/exe`, log: processLog },
+    guestProcesses: {
+      ...streams,
+      launcher: `/proc/${process.ppid}/exe`,
+      newPidFile: () => crun.newPidFile(),
+      log: processLog,
+    },
   };
 }
 

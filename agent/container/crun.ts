@@ -121,7 +121,7 @@ export class Crun {
     for (const name of await readdir(this.#scratch)) await removeScratchFile(join(this.#scratch, name));
   }
 
-  /** A path for {@link CrunStart}. */
+  /** A path that nothing has, for {@link CrunStart} and for the launcher. */
   newPidFile(): string {
     return this.#scratchFile('pid');
   }

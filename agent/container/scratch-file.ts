@@ -1,4 +1,4 @@
-// Files that live as long as one call of crun.
+// Files that live as long as one call of crun or of the launcher.
 import { open, unlink } from 'node:fs/promises';
 import { fromErrno, isErrno } from '../errors.ts';
 

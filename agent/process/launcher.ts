@@ -33,6 +33,8 @@ export interface LaunchSpec {
   readonly terminal: boolean;
   /** `cgroup.procs` of the cgroup it is to run in. */
   readonly cgroupProcs?: string;
+  /** Made, with its pid in it once nothing else can go wrong than the program itself. */
+  readonly pidFile?: string;
 }
 
 /**
@@ -73,6 +75,7 @@ export function launchOptions(spec: LaunchSpec): string[] {
   if (spec.noNewPrivileges) options.push('--no-new-privileges');
   if (spec.terminal) options.push('--terminal');
   if (spec.cgroupProcs !== undefined) options.push('--cgroup', spec.cgroupProcs);
+  if (spec.pidFile !== undefined) options.push('--pid-file', spec.pidFile);
   return options;
 }
 

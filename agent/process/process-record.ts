@@ -19,7 +19,7 @@ export interface ProcessFacts {
   readonly since: bigint;
   /** Of its streams in PID 1's store, in hex; '' for those that end with the agent. */
   readonly streams: string;
-  /** Where crun writes its pid. */
+  /** Where crun or the launcher writes its pid. */
   readonly pidFile?: string | undefined;
   /** Path of the cgroup that is its own, from the mount of cgroup2 on. */
   readonly cgroup?: string | undefined;

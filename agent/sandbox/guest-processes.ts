@@ -1,19 +1,19 @@
 // Starts processes of the guest itself, outside of every container: in the agent's own namespaces, each in a cgroup of its own.
-import { mkdir, readdir, readFile, readlink } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Native, native } from '../../native/index.ts';
 import { Cgroup } from '../container/cgroup.ts';
 import { writeCgroupFile } from '../container/cgroup-file.ts';
-import { readMembers } from '../container/cgroup-members.ts';
 import { adoptCgroup } from '../container/exec-cgroups.ts';
 import { ProcessCgroup } from '../container/process-cgroup.ts';
+import { removeScratchFile } from '../container/scratch-file.ts';
 import { WORKLOAD_CGROUP } from '../container/spec/context.ts';
 import { AgentError, errnoOf, isErrno } from '../errors.ts';
 import { faultPoint } from '../fault-point.ts';
 import { readMounts } from '../guest/mount-table.ts';
 import type { StateStore } from '../keeper/journal.ts';
 import type { Keeper } from '../keeper/keeper.ts';
-import { parseStartTime, readStartTime, ticksSinceBoot } from '../keeper/proc-start-time.ts';
+import { readStartTime, ticksSinceBoot } from '../keeper/proc-start-time.ts';
 import type { Logger } from '../log.ts';
 import { adoptProcess, type StartedFacts } from '../process/adopt-process.ts';
 import { ContainerProcess, openPidfd } from '../process/container-process.ts';
@@ -38,11 +38,13 @@ export interface GuestProcessHost {
   readonly pipeSizeBytes: number;
   /** Path of berth-init. */
   readonly launcher: string;
+  /** A path that nothing has. */
+  readonly newPidFile: () => string;
 }
 
 export interface GuestStart {
   readonly processId: string;
-  readonly spec: Omit<LaunchSpec, 'cgroupProcs'>;
+  readonly spec: Omit<LaunchSpec, 'cgroupProcs' | 'pidFile'>;
   readonly output: OutputOptions;
   readonly stdin: boolean;
   readonly size?: { readonly rows: number; readonly columns: number } | undefined;
@@ -73,19 +75,20 @@ export class GuestProcesses {
     const { keeper, state, launcher } = this.#host;
     await state.ready();
     const cgroup = await this.#makeCgroup();
+    const pidFile = this.#host.newPidFile();
     let record: ProcessRecord | undefined;
     try {
       const key = newStdioKey();
       const since = ticksSinceBoot();
       const facts = { containerId: '', execId: processId, args: spec.args, since, streams: key.toString('hex'), owner };
-      record = recordProcess(state, { ...facts, cgroup: cgroup.path });
+      record = recordProcess(state, { ...facts, pidFile, cgroup: cgroup.path });
       faultPoint('guest-start:recorded');
       const prepared = await this.#prepareStdio(start, key);
       const [, out, err] = prepared.childFds;
       const fds: [number, number, number] = stdin || spec.terminal ? [...prepared.childFds] : [-1, out, err];
       let pid: number;
       try {
-        pid = await launchInGuest(launcher, { ...spec, cgroupProcs: cgroup.procsFile }, fds);
+        pid = await launchInGuest(launcher, { ...spec, cgroupProcs: cgroup.procsFile, pidFile }, fds);
       } catch (error) {
         await prepared.abandon();
         throw error;
@@ -107,6 +110,8 @@ export class GuestProcesses {
       record?.drop();
       void cgroup.killAll().then(() => cgroup.release());
       throw error;
+    } finally {
+      await removeScratchFile(pidFile);
     }
   }
 
@@ -115,15 +120,6 @@ export class GuestProcesses {
     this.#root ??= this.#prepareRoot();
     const cgroup = adoptCgroup(facts.cgroup ?? '', { keepFigures: true, root: await this.#root });
     return { process: await adoptProcess(this.#host, facts), cgroup };
-  }
-
-  /** The program that an earlier agent had started, though it had not written that down; undefined when none runs (any more). */
-  async leaderOf({ cgroup = '', since }: Pick<ProcessFacts, 'cgroup' | 'since'>): Promise<number | undefined> {
-    this.#root ??= this.#prepareRoot();
-    const leaders: number[] = [];
-    for (const pid of await readMembers(join(await this.#root, cgroup))) if (await leadsSince(pid, since)) leaders.push(pid);
-    // With several of them one has made itself leader, and which is which is not to be told.
-    return leaders.length === 1 ? leaders[0] : undefined;
   }
 
   /** Ends what an earlier agent was about to start: nobody has heard of it. */
@@ -181,18 +177,5 @@ export class GuestProcesses {
     } catch (error) {
       throw startError({ stage: 'resources', errnoName: errnoOf(error) ?? '' }, `make the streams: ${String(error)}`, error);
     }
-  }
-}
-
-/** Whether it leads a session, as what the launcher starts does, is no launcher any more, and is not older than that. */
-async function leadsSince(pid: number, since: bigint): Promise<boolean> {
-  try {
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-    const session = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[3];
-    if (Number(session) !== pid || parseStartTime(stat) < since) return false;
-    return (await readlink(`/proc/${pid}/exe`)) !== (await readlink(`/proc/${process.ppid}/exe`));
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ESRCH')) return false;
-    throw error;
   }
 }

@@ -124,7 +124,7 @@ class Recovery {
   async #asStarted(facts: ProcessFacts, kept: ReadonlySet<string>): Promise<ProcessFacts> {
     const { containerId, execId, since, streams } = facts;
     if (facts.pid !== undefined || execId === containerId || !kept.has(streams)) return facts;
-    const pid = containerId === '' ? await (await this.#parts.openCore()).guest.leaderOf(facts) : await readPidFile(facts);
+    const pid = await readPidFile(facts);
     if (pid === undefined) return facts;
     const startTime = await readStartTime(pid);
     const started = { ...facts, pid, startTime: startTime !== undefined && startTime >= since ? startTime : undefined };

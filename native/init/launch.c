@@ -1,6 +1,7 @@
 // Starts a program in the guest itself for the agent: `berth-init --launch [options] -- PROGRAM [ARGUMENT...]`. The program becomes
 // an orphan and so a child of init, as those that crun makes are. Everything that can go wrong goes wrong before it runs, and is told
-// on fd 3: four bytes of its pid, and on failure four of the stage and four of errno; the end of the pipe alone is success.
+// on fd 3: four bytes of its pid, and on failure four of the stage and four of errno; the end of the pipe alone is success. A file that is
+// asked for has the pid from just before the program runs on: for an agent that comes after one which did not live to read fd 3.
 #define _GNU_SOURCE
 #include "init.h"
 
@@ -37,6 +38,7 @@ struct limit {
 struct launch {
   const char *cgroup; /* its cgroup.procs, or NULL */
   const char *directory;
+  const char *pid_file; /* or NULL */
   const char *oom_score_adj;
   bool terminal;
   bool no_new_privileges;
@@ -52,7 +54,10 @@ struct launch {
   char *const *argv;
 };
 
+static int pid_fd = -1;
+
 static noreturn void fail(enum stage stage, int error) {
+  if (pid_fd >= 0 && ftruncate(pid_fd, 0) != 0) error = errno;
   uint32_t told[2] = {(uint32_t)stage, (uint32_t)error};
   ssize_t written = write(STATUS_FD, told, sizeof told);
   (void)written;
@@ -118,6 +123,7 @@ static void parse(int argc, char **argv, struct launch *how) {
     if (value == NULL) bad_usage(option);
     if (strcmp(option, "--cgroup") == 0) how->cgroup = value;
     else if (strcmp(option, "--directory") == 0) how->directory = value;
+    else if (strcmp(option, "--pid-file") == 0) how->pid_file = value;
     else if (strcmp(option, "--oom-score-adj") == 0) how->oom_score_adj = value;
     else if (strcmp(option, "--uid") == 0) how->uid = (uid_t)whole_number(value, UINT32_MAX - 1u);
     else if (strcmp(option, "--gid") == 0) how->gid = (gid_t)whole_number(value, UINT32_MAX - 1u);
@@ -140,6 +146,10 @@ static void write_text(const char *path, const char *text) {
 }
 
 static void take_resources(const struct launch *how) {
+  if (how->pid_file != NULL) {
+    pid_fd = open(how->pid_file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (pid_fd < 0) fail(RESOURCES, errno);
+  }
   if (how->cgroup != NULL) write_text(how->cgroup, "0");
   if (how->oom_score_adj != NULL) write_text("/proc/self/oom_score_adj", how->oom_score_adj);
   if (setsid() < 0) fail(RESOURCES, errno);
@@ -225,5 +235,6 @@ noreturn void launch(int argc, char **argv) {
   take_resources(&how);
   become_user(&how);
   if (how.directory != NULL && chdir(how.directory) != 0) fail(DIRECTORY, errno);
+  if (pid_fd >= 0 && dprintf(pid_fd, "%u", own) < 0) fail(RESOURCES, errno);
   run(&how);
 }

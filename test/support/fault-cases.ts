@@ -130,16 +130,13 @@ async function execByBerth({ canary, id, arm }: FaultContext): Promise<void> {
 }
 
 async function startInGuest({ guest, id, arm, sh }: FaultContext): Promise<void> {
-  // It lives on while there is no agent.
-  const script = `echo x >> /run/once-${id}; echo here; while [ ! -e /run/end-${id} ]; do sleep 0.1; done; exit 5`;
   await arm();
-  const process = await guest.run(['sh', '-c', script], { key: id, lifetime: 'keep' });
-  await sh(`> /run/end-${id}`);
+  const process = await guest.run(['sh', '-c', `echo x >> /run/once-${id}; echo here; exit 5`], { key: id, lifetime: 'keep' });
   const stdout = await process.stdout.text();
   const ending = await process.wait();
   assert.deepEqual([stdout, ending.kind === 'exited' && ending.code], ['here\n', 5]);
   await process.forget();
-  assert.equal(await sh(`cat /run/once-${id}; rm /run/once-${id} /run/end-${id}`), 'x\n');
+  assert.equal(await sh(`cat /run/once-${id}; rm /run/once-${id}`), 'x\n');
 }
 
 async function removeByKata({ booted, guest, id, arm, sh }: FaultContext): Promise<void> {

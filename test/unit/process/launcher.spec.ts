@@ -1,6 +1,6 @@
 // Programs of the guest itself, started for real through berth-init --launch.
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -142,6 +142,23 @@ for (const build of BUILDS) {
           'EPERM',
           'permission_denied',
         ]);
+      } finally {
+        await rm(folder, { recursive: true });
+      }
+    });
+
+    it('has its pid in a file by the time it runs, and one that could not be started has none there', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'berth-launch-'));
+      const file = (name: string) => join(folder, name);
+      try {
+        const own = await output({ args: ['sh', '-c', `echo $$; cat ${file('a')}`], pidFile: file('a') });
+        const [pid, told] = own.split('\n');
+        assert.equal(told, pid);
+        await refused({ args: ['no-such-program'], pidFile: file('b') });
+        await refused({ cwd: file('none'), pidFile: file('c') });
+        assert.deepEqual([await readFile(file('b'), 'utf8'), await readFile(file('c'), 'utf8')], ['', '']);
+        assert.deepEqual(await refused({ pidFile: file('a') }), ['resources', 'EEXIST', 'failed_precondition']);
+        assert.equal((await readFile(file('a'), 'utf8')).trim(), pid);
       } finally {
         await rm(folder, { recursive: true });
       }
