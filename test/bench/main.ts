@@ -15,7 +15,7 @@ import { formatTable } from './report/table.ts';
 
 const OUT = join(import.meta.dirname, '../../build/bench');
 const FULL = {
-  native: { starts: 25, roundTrips: 20_000, rounds: 4 },
+  native: { starts: 25, roundTrips: 20_000, rounds: 4, deaths: { deaths: 50, processes: [0, 32] } },
   guest: {
     rounds: 5,
     unary: 400,
@@ -29,7 +29,7 @@ const FULL = {
   },
 };
 const QUICK = {
-  native: { starts: 5, roundTrips: 4_000, rounds: 2 },
+  native: { starts: 5, roundTrips: 4_000, rounds: 2, deaths: { deaths: 5, processes: [0, 32] } },
   guest: {
     rounds: 2,
     unary: 100,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Figure, KATA_BUDGET } from '../report/figure.ts';
 import { parseSmapsRollup } from '../report/smaps.ts';
+import { type DeathCounts, measureDeaths } from './deaths.ts';
 import { nodeFloorMs, openWorkshop, startAgent, type Workshop } from './native-agent.ts';
 import { startPinned } from './pinned.ts';
 
@@ -12,11 +13,13 @@ export interface NativeCounts {
   /** Round trips of each kind, in all rounds together. */
   roundTrips: number;
   rounds: number;
+  deaths: DeathCounts;
   /** Another build of build/guest. */
   files?: string;
 }
 
 const ECHO = 'raw echo of 64 bytes, Unix socket';
+const ACCEPTED = 'agent, start to first connection accepted';
 const FLOOR = 'node alone, start to first line';
 /** Until timers and lazy work of the start are over. */
 const SETTLE_MS = 2_000;
@@ -26,7 +29,9 @@ export async function measureNative(counts: NativeCounts, say: (text: string) =>
   say(`native: ${counts.starts} starts`);
   const starts = await measureStarts(workshop, counts.starts);
   say(`native: ${counts.roundTrips} round trips of each kind`);
-  return [...starts, ...(await measureCalls(workshop, counts))];
+  const calls = await measureCalls(workshop, counts);
+  say(`native: ${counts.deaths.deaths} deaths beside each of ${counts.deaths.processes.join(', ')} processes`);
+  return [...starts, ...calls, ...(await measureDeaths(workshop, counts.deaths, ACCEPTED))];
 }
 
 async function measureStarts(workshop: Workshop, count: number): Promise<Figure[]> {
@@ -42,7 +47,7 @@ async function measureStarts(workshop: Workshop, count: number): Promise<Figure[
   return [
     { place: 'native', name: FLOOR, unit: 'ms', samples: floor },
     { place: 'native', name: 'agent, start to listening', unit: 'ms', samples: agent, against: FLOOR },
-    { place: 'native', name: 'agent, start to first connection accepted', unit: 'ms', samples: accepted, against: FLOOR },
+    { place: 'native', name: ACCEPTED, unit: 'ms', samples: accepted, against: FLOOR },
     { place: 'native', ...KATA_BUDGET },
     { place: 'native', name: 'agent, the same, of that budget', unit: 'ms', samples: accepted, against: KATA_BUDGET.name },
   ];

@@ -63,8 +63,22 @@ export async function startAgent(workshop: Workshop): Promise<NativeAgent> {
   };
 }
 
+/** One that berth-init starts again as often as it dies. */
+export async function startAgentAgain(workshop: Workshop): Promise<{ socket: string; pid(): Promise<number> } & AsyncDisposable> {
+  const socket = join(workshop.directory, 'agent.sock');
+  const pidFile = join(workshop.directory, 'agent.pid');
+  await rm(socket, { force: true });
+  const options = ['--pid-file', pidFile, '--restart-limit', '100000', '--max-delay', '1'];
+  const init = await startSupervised(workshop, [join(workshop.files, 'agent/main.js')], '"agent listening"', options);
+  return {
+    socket,
+    pid: async () => Number(await readFile(pidFile, 'utf8')),
+    [Symbol.asyncDispose]: () => init[Symbol.asyncDispose](),
+  };
+}
+
 /** When a connection was accepted, on performance.now()'s clock; dials as Kata's hosts do, again and again. */
-async function untilAccepted(path: string): Promise<number> {
+export async function untilAccepted(path: string): Promise<number> {
   for (;;) {
     const accepted = await new Promise<boolean>((resolve) => {
       const socket = net.connect(path);
@@ -83,10 +97,15 @@ export async function nodeFloorMs(workshop: Workshop): Promise<number> {
 }
 
 /** Resolves with the first line that holds `text`. */
-async function startSupervised({ cpu, env, files }: Workshop, args: readonly string[], text: string): Promise<Pinned> {
+async function startSupervised(
+  { cpu, env, files }: Workshop,
+  args: readonly string[],
+  text: string,
+  options: readonly string[] = ['--no-restart'],
+): Promise<Pinned> {
   const init = startPinned(
     cpu,
-    [join(files, 'agent/berth-init'), '--no-restart', '--', join(files, 'node'), ...NODE_FLAGS, ...args],
+    [join(files, 'agent/berth-init'), ...options, '--', join(files, 'node'), ...NODE_FLAGS, ...args],
     env,
   );
   await init.line((line) => line.includes(text));
