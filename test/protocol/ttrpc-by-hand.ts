@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import type net from 'node:net';
 import { ttrpc } from '#proto/ttrpc.js';
 import { FrameDecoder, HEADER_BYTES, writeHeader } from '../../agent/rpc/ttrpc/frame.ts';
+import { FixtureServer, until } from './fixture-server.ts';
 import { SERVICE } from './fixture-service.ts';
 
 export interface Reply {
@@ -46,4 +47,35 @@ export function replies(socket: net.Socket): Reply[] {
   });
   socket.on('data', (chunk) => decoder.push(chunk as Buffer));
   return seen;
+}
+
+/** A server of its own for each test of the suite that calls this, and one connection to it. */
+export class FreshConnection {
+  server!: FixtureServer;
+  socket!: net.Socket;
+  /** What has been answered on the connection. */
+  seen!: Reply[];
+
+  constructor() {
+    beforeEach(async () => {
+      this.server = await FixtureServer.start();
+      this.socket = await this.server.socket();
+      this.seen = replies(this.socket);
+    });
+    afterEach(() => this.server.stop());
+  }
+
+  async answers(count: number): Promise<Reply[]> {
+    await until(() => this.seen.length >= count, `${count} answers; there are ${this.seen.length}`);
+    return this.seen;
+  }
+
+  async answersStill(): Promise<void> {
+    const id = 0x7ffffff1;
+    this.socket.write(request(id, 'Echo', 'still here'));
+    await until(
+      () => this.seen.some(({ streamId, payload }) => streamId === id && payload === 'still here'),
+      'the connection answers',
+    );
+  }
 }
