@@ -95,10 +95,13 @@ describe('a sandbox with a lease', function () {
 
 const seconds = (from: number) => `${((performance.now() - from) / 1000).toFixed(1)} s`;
 
-/** Ends with the guest. */
-async function gather<Event>(events: AsyncIterable<Event>, into: Event[]): Promise<void> {
+/** Ends with the container's removal, which is the last to be told, or with the guest. */
+async function gather<Event extends { kind: string }>(events: AsyncIterable<Event>, into: Event[]): Promise<void> {
   try {
-    for await (const event of events) into.push(event);
+    for await (const event of events) {
+      into.push(event);
+      if (event.kind === 'container.deleted') return;
+    }
   } catch {
     // The guest has gone.
   }
