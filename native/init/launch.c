@@ -55,6 +55,7 @@ struct launch {
 };
 
 static int pid_fd = -1;
+static int pid_length;
 
 static noreturn void fail(enum stage stage, int error) {
   if (pid_fd >= 0 && ftruncate(pid_fd, 0) != 0) error = errno;
@@ -145,11 +146,19 @@ static void write_text(const char *path, const char *text) {
   close(fd);
 }
 
+/* No pid for a reader until it is cut to one: RLIMIT_FSIZE, which is set later, may forbid a write by then, but no cut. */
+static void announce_pid(const char *path) {
+  pid_fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (pid_fd >= 0) pid_length = dprintf(pid_fd, "%d", getpid());
+  if (pid_fd >= 0 && pid_length > 0 && dprintf(pid_fd, " not yet") > 0) return;
+  // On a full file system a program runs all the same: it may be there to make room.
+  if (errno != ENOSPC) fail(RESOURCES, errno);
+  if (pid_fd >= 0 && (ftruncate(pid_fd, 0) != 0 || close(pid_fd) != 0)) fail(RESOURCES, errno);
+  pid_fd = -1;
+}
+
 static void take_resources(const struct launch *how) {
-  if (how->pid_file != NULL) {
-    pid_fd = open(how->pid_file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (pid_fd < 0) fail(RESOURCES, errno);
-  }
+  if (how->pid_file != NULL) announce_pid(how->pid_file);
   if (how->cgroup != NULL) write_text(how->cgroup, "0");
   if (how->oom_score_adj != NULL) write_text("/proc/self/oom_score_adj", how->oom_score_adj);
   if (setsid() < 0) fail(RESOURCES, errno);
@@ -235,6 +244,6 @@ noreturn void launch(int argc, char **argv) {
   take_resources(&how);
   become_user(&how);
   if (how.directory != NULL && chdir(how.directory) != 0) fail(DIRECTORY, errno);
-  if (pid_fd >= 0 && dprintf(pid_fd, "%u", own) < 0) fail(RESOURCES, errno);
+  if (pid_fd >= 0 && ftruncate(pid_fd, pid_length) != 0) fail(RESOURCES, errno);
   run(&how);
 }

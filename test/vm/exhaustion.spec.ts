@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AgentError, hasCode } from '../../agent/errors.ts';
+import { connect } from '../../client/api/guest.ts';
 import type { AgentClient } from '../../client/kata/agent-client.ts';
 import { createContainer, type KataContainer } from '../../client/kata/container.ts';
 import type { GuestProcess } from '../../client/kata/guest-process.ts';
@@ -164,7 +165,7 @@ describe('a workload that takes all there is', function () {
     for (let status = -1; status !== 0; ) status = await attempt().catch(() => sleep(200, -1));
   });
 
-  it('refuses what there is no room for on a full state file system, and still removes', async () => {
+  it('refuses what there is no room for on a full state file system, still removes, and still runs what makes room', async () => {
     const old = await started(['sleep', '600']);
     await inShell('fallocate -l $(df --output=avail -B1 /run | tail -n 1) /run/fill; cat /dev/zero >> /run/fill-2 2>/dev/null');
     const refused = started(['true']).then(
@@ -175,7 +176,9 @@ describe('a workload that takes all there is', function () {
     const error = await refused;
     await canaryEchoes();
     await old.remove();
-    await inShell('rm -f /run/fill /run/fill-2');
+    await using rescuer = await connect(guest.guest.address, { name: 'rescuer' });
+    const rescue = await (await rescuer.run(['rm', '/run/fill', '/run/fill-2'])).wait();
+    assert.equal(rescue.kind === 'exited' && rescue.code, 0, JSON.stringify(rescue));
     assert.ok(error instanceof AgentError);
     assert.ok(hasCode(error, 'resource_exhausted'), String(error));
     const next = await started(['true']);

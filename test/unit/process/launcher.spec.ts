@@ -158,7 +158,9 @@ for (const build of BUILDS) {
         await refused({ cwd: file('none'), pidFile: file('c') });
         assert.deepEqual([await readFile(file('b'), 'utf8'), await readFile(file('c'), 'utf8')], ['', '']);
         assert.deepEqual(await refused({ pidFile: file('a') }), ['resources', 'EEXIST', 'failed_precondition']);
-        assert.equal((await readFile(file('a'), 'utf8')).trim(), pid);
+        assert.equal(await readFile(file('a'), 'utf8'), pid);
+        const noFiles = { args: ['sh', '-c', `cat ${file('d')}`], limits: [{ kind: 1, soft: 0n, hard: 0n }] };
+        assert.match(await output({ ...noFiles, pidFile: file('d') }), /^[0-9]+$/);
       } finally {
         await rm(folder, { recursive: true });
       }
