@@ -176,6 +176,8 @@ describe('a workload that takes all there is', function () {
     const error = await refused;
     await canaryEchoes();
     await old.remove();
+    // What was removed has left room.
+    await inShell('cat /dev/zero >> /run/fill-2 2>/dev/null');
     await using rescuer = await connect(guest.guest.address, { name: 'rescuer' });
     const rescue = await (await rescuer.run(['rm', '/run/fill', '/run/fill-2'])).wait();
     assert.equal(rescue.kind === 'exited' && rescue.code, 0, JSON.stringify(rescue));
