@@ -100,8 +100,9 @@ describe('the log port', () => {
     const first = await reader();
     port.write('one');
     await first.until('one\n');
+    const left = once(first.socket, 'close');
     const second = await reader();
-    await once(first.socket, 'close');
+    await left;
     port.write('two');
     assert.equal(await second.until('two\n'), 'two\n');
     second.socket.destroy();
@@ -122,8 +123,9 @@ describe('the log port', () => {
     });
     port.accept(stuck as net.Socket);
     port.write('cut off');
+    const lost = once(stuck, 'close');
     stuck.destroy();
-    await once(stuck, 'close');
+    await lost;
     const { until, socket } = await reader();
     assert.equal(await until('cut off\n'), 'cut off\n');
     assert.equal(port.lost, 0);
