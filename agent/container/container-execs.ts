@@ -132,8 +132,7 @@ export class ContainerExecs {
 
   #watch(process: ContainerProcess, keep: boolean, cgroup: ProcessCgroup | undefined): void {
     if (cgroup !== undefined) this.#cgroupOf.set(process, cgroup);
-    // Its end has been told before.
-    if (process.record.facts.exit !== undefined) return;
+    if (process.endedBefore) return;
     void process.exited.then((exit) => {
       this.#logExit(process, exit);
       if (keep) return;

@@ -62,8 +62,7 @@ export class Container {
     this.#host = host;
     this.#parts = parts;
     this.#log = log;
-    // One that had stopped before has been told of before.
-    if (parts.init.record.facts.exit === undefined)
+    if (!this.init.endedBefore)
       void this.init.exited.then((exit) => host.tell({ kind: 'container.stopped', containerId: this.id, exit }));
     this.#cgroups = new ExecCgroups(parts.cgroup, parts.adopted);
     this.#execs = new ContainerExecs(host, { containerId: this.id, bundle: parts.bundle, cgroups: this.#cgroups }, log);

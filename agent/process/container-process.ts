@@ -35,6 +35,8 @@ export class ContainerProcess {
   /** Resolves when the process is gone, whatever its output does; never rejects. */
   readonly exited: Promise<Exit>;
   readonly record: ProcessRecord;
+  /** An earlier agent has seen it end, and told of it. Not so one that has ended since, however early that is known. */
+  readonly endedBefore: boolean;
   #exit: Exit | undefined;
   #pidfd: number | undefined;
   #waited = false;
@@ -46,6 +48,7 @@ export class ContainerProcess {
   constructor({ identity, args, record, stdio, exit, pidfd }: ProcessParts) {
     this.identity = identity;
     this.record = record;
+    this.endedBefore = record.facts.exit !== undefined;
     this.args = args;
     this.startedAt = record.facts.startedAt ?? Date.now();
     this.stdio = stdio;

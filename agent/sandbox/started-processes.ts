@@ -72,7 +72,8 @@ export class StartedProcesses {
       signalLeader: (signal) => process.signal(signal),
       facts: owner,
     });
-    const ended = process.record.facts.exit !== undefined;
+    // It is noted with the end, and the end told with that. The exit alone may be there already: of a program that ends at once.
+    const told = owner.oomKilled !== undefined;
     const watch = watchLifetime(entry, owner, client, { ...this.#host, onEnd: (reason) => void this.#endedBy(entry, reason) });
     const record: Record = { entry, container, lifetime: watch, release, endedAt: undefined };
     this.#records.set(process, record);
@@ -80,8 +81,7 @@ export class StartedProcesses {
     else void container.removed.then(() => this.#drop(record));
     void entry.ended.then((report) => {
       record.endedAt = report.exit.exitedAt;
-      // What had ended before an earlier agent did was told by that.
-      if (!ended) this.#host.events.append({ kind: 'process.exited', ...ref, exit: report.exit, fields: endFields(report) });
+      if (!told) this.#host.events.append({ kind: 'process.exited', ...ref, exit: report.exit, fields: endFields(report) });
       if (forgetWhenDone) void this.#forgetWhenDone(entry);
     });
     return entry;

@@ -43,6 +43,17 @@ describe('a process, when the agent dies', function () {
     process.kill(pid, 'SIGKILL');
     await again;
     await withClient(async (client) => assert.equal((await client.wait({ ref })).exit?.code, 9));
+    await using guest = await connect(agent.address, { name: 'looker' });
+    assert.deepEqual(await endsTold(guest), [9]);
+  });
+
+  it('has its end told once, however soon that came and whatever died since', async () => {
+    await using guest = await connect(agent.address, { name: 'starter' });
+    const codes = Array.from({ length: 10 }, (_, index) => index);
+    for (const code of codes) await (await guest.run(['sh', '-c', `exit ${code}`], { lifetime: 'keep' })).wait();
+    assert.deepEqual(await endsTold(guest), codes);
+    await killAgent();
+    assert.deepEqual(await endsTold(guest), codes);
   });
 
   it('keeps the key of a start: the same again is the same process, anything else is refused', async () => {
@@ -178,6 +189,14 @@ describe('an agent that dies in the middle of a start', function () {
     assert.equal(await readFile(join(folder, 'begun'), 'utf8'), 'x\n');
   });
 });
+
+/** The exit codes of all ends that were told, in the order they were. */
+async function endsTold(guest: Guest): Promise<number[]> {
+  const codes: number[] = [];
+  for await (const { ending } of guest.events({ after: 'start', kinds: ['process.exited'], replayOnly: true }))
+    codes.push(ending?.kind === 'exited' ? ending.code : -1);
+  return codes;
+}
 
 /** As the agent said when it had recovered; undefined when it never did. */
 async function degradedOf(guest: Guest): Promise<string | undefined> {
