@@ -49,20 +49,14 @@ export class Tunnels {
     const large = this.#large < LARGE_WINDOWS;
     this.#count(1, large);
     try {
-      const pidfd = containerId === '' ? undefined : this.#initOf(containerId);
-      const fd = await connectTarget(target, { pidfd, timeoutMs, signal: host.signal });
+      const process = containerId === '' ? undefined : this.#sandbox.container(containerId).init;
+      const fd = await connectTarget(target, { process, timeoutMs, signal: host.signal });
       const windowBytes = large ? WINDOW_BYTES : SMALL_WINDOW_BYTES;
       return new Tunnel(fd, { credit, windowBytes, onClosed: () => this.#count(-1, large) }, host);
     } catch (error) {
       this.#count(-1, large);
       throw error;
     }
-  }
-
-  #initOf(containerId: string): number {
-    const { pidfd } = this.#sandbox.container(containerId).init;
-    if (pidfd !== undefined) return pidfd;
-    throw new AgentError('failed_precondition', `container ${containerId} has ended`, { fields: { container: containerId } });
   }
 
   #count(change: 1 | -1, large: boolean): void {

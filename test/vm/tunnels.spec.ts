@@ -189,7 +189,7 @@ describe('tunnels into a guest', function () {
     tunnel.resume();
     const init = await container.init();
     await init.kill('KILL');
-    await over;
+    await Promise.all([over, init.wait()]);
     await assert.rejects(container.tunnel({ port: OWN_PORT }), { code: 'failed_precondition' });
   });
 });

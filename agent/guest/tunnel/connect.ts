@@ -12,9 +12,15 @@ export type TunnelTarget =
 
 export type ConnectDoor = Pick<Native, 'socketIn' | 'connectSocket' | 'openInProcess' | 'close'>;
 
-export interface ConnectOptions {
-  /** Of the process whose network and root it is; undefined for our own. */
+export interface TargetProcess {
+  readonly identity: { readonly containerId: string };
+  /** undefined once it has ended. */
   readonly pidfd: number | undefined;
+}
+
+export interface ConnectOptions {
+  /** The init process whose network and root it is; none for our own. Its descriptor is asked for at each use: it goes when the process ends. */
+  readonly process?: TargetProcess;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   readonly door?: ConnectDoor;
@@ -27,12 +33,13 @@ const BACKLOG_RETRY_MS = 20;
 
 /**
  * The descriptor, non-blocking; the caller closes it.
- * @throws unavailable naming the errno (field `berth-errno`; ETIMEDOUT at the deadline); the signal's reason
+ * @throws failed_precondition when the process has ended; unavailable naming the errno (field `berth-errno`; ETIMEDOUT at the deadline);
+ *   the signal's reason
  */
 export async function connectTarget(target: TunnelTarget, options: ConnectOptions): Promise<number> {
   const { signal, timeoutMs, door = native() } = options;
   const deadline = performance.now() + timeoutMs;
-  const connecting = connectUntil(target, options.pidfd, deadline, signal, door);
+  const connecting = connectUntil(target, options.process, deadline, signal, door);
   try {
     return await within(connecting, timeoutMs, signal);
   } catch (error) {
@@ -58,7 +65,7 @@ function describeTarget(target: TunnelTarget): string {
 
 async function connectUntil(
   target: TunnelTarget,
-  pidfd: number | undefined,
+  process: TargetProcess | undefined,
   deadline: number,
   signal: AbortSignal,
   door: ConnectDoor,
@@ -66,15 +73,18 @@ async function connectUntil(
   const left = () => Math.max(1, Math.ceil(deadline - performance.now()));
   if (target.kind === 'tcp') {
     const family = target.host.includes(':') ? 'inet6' : 'inet';
-    return await connectOnce(await door.socketIn(pidfd, family), target.host, target.port, left(), door);
+    const socket = await entering(process, (pidfd) => door.socketIn(pidfd, family));
+    return await connectOnce(socket, target.host, target.port, left(), door);
   }
   // An abstract name belongs to the network, a path to the root: what has been looked up in there is connected to by its descriptor.
   const abstract = target.path.startsWith('@');
-  const place = pidfd === undefined || abstract ? undefined : await door.openInProcess(pidfd, target.path, O_PATH);
+  const network = abstract ? process : undefined;
+  const open = async (pidfd?: number) => (pidfd === undefined ? pidfd : await door.openInProcess(pidfd, target.path, O_PATH));
+  const place = abstract ? undefined : await entering(process, open);
   const address = place === undefined ? target.path : `/proc/self/fd/${place}`;
   try {
     for (;;) {
-      const socket = await door.socketIn(abstract ? pidfd : undefined, 'unix');
+      const socket = await entering(network, (pidfd) => door.socketIn(pidfd, 'unix'));
       try {
         return await connectOnce(socket, address, 0, left(), door);
       } catch (error) {
@@ -86,6 +96,25 @@ async function connectUntil(
   } finally {
     if (place !== undefined) door.close(place);
   }
+}
+
+/** What `step` gives in the namespaces of the process. @throws failed_precondition when it has ended */
+async function entering<T>(process: TargetProcess | undefined, step: (pidfd: number | undefined) => Promise<T>): Promise<T> {
+  if (process === undefined) return await step(undefined);
+  if (process.pidfd === undefined) throw endedError(process);
+  try {
+    return await step(process.pidfd);
+  } catch (error) {
+    // It has left its namespaces, and its end is yet to be heard of (man 2 setns).
+    throw isErrno(error, 'ESRCH') ? endedError(process, error) : error;
+  }
+}
+
+function endedError({ identity: { containerId } }: TargetProcess, cause?: unknown): AgentError {
+  return new AgentError('failed_precondition', `container ${containerId} has ended`, {
+    cause,
+    fields: { container: containerId },
+  });
 }
 
 async function connectOnce(socket: number, address: string, port: number, timeoutMs: number, door: ConnectDoor): Promise<number> {
