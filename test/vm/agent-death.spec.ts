@@ -146,6 +146,26 @@ describe('the death of the agent', function () {
     assert.deepEqual([bundle, degraded], ['', '']);
   });
 
+  it('hides no end that came while no agent was there', async () => {
+    await using guest = await connect(booted.guest.address, { name: 'mourner', patienceMs: 120_000 });
+    const container = await guest.create({ rootfs: booted.busybox, args: ['sleep', 'inf'] });
+    await container.start();
+    const { pid } = await container.inspect();
+    const killer = await guest.run(['sh', '-c', `read -r go; ${KILL_AGENT}; kill -9 ${pid}`], { lifetime: 'keep', stdin: true });
+    await killer.stdin.write('go\n');
+    const ending = await (await container.init()).wait();
+    assert.equal(ending.kind === 'signalled' && ending.name, 'SIGKILL');
+    await killer.wait();
+    await forget(killer);
+    await container.remove();
+    const told: string[] = [];
+    for await (const { kind } of guest.events({ after: 'start', kinds: ['container.'], containerIds: [container.id] })) {
+      told.push(kind);
+      if (kind === 'container.deleted') break;
+    }
+    assert.deepEqual(told, ['container.created', 'container.started', 'container.stopped', 'container.deleted']);
+  });
+
   async function settledResources(): Promise<GuestResources> {
     // Connections that broke are closed on both sides by then.
     await sleep(3_000);
